@@ -3,6 +3,8 @@
 #   make demo         measure three real models, deliver to MLflow, write the quarterly report
 #   make dashboard    open the demo's results in a browser, until Ctrl-C
 #   make test         run the tests in random order, and show the branches of the core that none of them reaches
+#   make matrix       run what make test leaves out: the cases of a matrix (versions, stores, servers, languages, widths) beside
+#                     its representatives
 #   make mutate       break the arithmetic in small ways, and show those that no test notices (some hours; docs/testing.md)
 #   make lint         check style, types and layers
 #   make wheel-test   test the built wheel: alone, beside MLflow 2.22, and with every extra
@@ -39,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 NETWORK := . tools/network.sh;
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo dashboard test mutate soak fuzz laws lint wheel-test docs bench lock clean system
+.PHONY: demo dashboard test matrix mutate soak fuzz laws lint wheel-test docs bench lock clean system
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.stamp-report $(VENV)/.stamp-demo
@@ -57,11 +59,14 @@ ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
 	status=0; \
-	$(BIN)/python -m pytest -m "not timing" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --cov-fail-under=0 || status=$$?; \
+	$(BIN)/python -m pytest -m "not timing and not matrix" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= --cov-fail-under=0 || status=$$?; \
 	$(BIN)/python -m pytest -m timing $$(grep -rl --include='test_*.py' 'mark\.timing' tests) || status=$$?; \
 	$(BIN)/coverage report || status=$$?; \
 	exit $$status
 endif
+
+matrix: $(VENV)/.stamp-dev $(VENV)/.stamp-demo $(VENV2)/.stamp $(HOSTS)/.stamp system
+	$(BIN)/python -m pytest -m "matrix and not timing" --numprocesses $(WORKERS) --dist loadfile
 
 # Each change of the arithmetic runs in a process of its own, with the tests that use the changed function. The modules and the
 # tests are listed in pyproject.toml. A run goes on where the last one stopped; remove the folder mutants to start anew.

@@ -60,7 +60,13 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start the slow files first with several workers, and the tests without Hypothesis first for a mutation: both end sooner."""
+    """Start the slow files first with several workers, and the tests without Hypothesis first for a mutation: both end sooner.
+
+    No test with a browser is traced: it is about pages, whose data other tests reach.
+    """
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.no_cover)
     if config.getoption("hypothesis_profile") == "mutation":
         items.sort(key=lambda item: hypothesis.is_hypothesis_test(getattr(item, "obj", None)))
     elif hasattr(config, "workerinput"):

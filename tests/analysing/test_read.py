@@ -121,6 +121,7 @@ def test_import_ecoia_loads_none_of_it() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.no_cover
 def test_the_large_organisation_has_the_figures_of_its_report(
     large: QuarterlyReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,8 +11,14 @@ from support.command_line import fill
 from support.drawings import drawn_once
 from support.organisation import CHARTER, SERVICES, TARGETS
 from support.records import kwh, outcome, record
+from support.warm_commands import warm_deliveries
 
-__all__ = ["drawn_once"]
+__all__ = ["drawn_once", "warm_deliveries"]
+
+
+@pytest.fixture(autouse=True)
+def _forked_deliveries(warm_deliveries: None) -> None:
+    """What a delivery loads is not tested here."""
 
 
 @pytest.fixture

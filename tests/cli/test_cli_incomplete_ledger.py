@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in
 @pytest.fixture
 def gone(home: Path, organisation: Path, tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A ledger of two quarters, 100 kWh in the later one, of which the day file with 90 is gone. Returns that file's path."""
-    monkeypatch.setattr(ledger_reader.time, "sleep", lambda _: None)
+    monkeypatch.setattr(ledger_reader, "time", SimpleNamespace(sleep=lambda _: None))  # of this module alone: others wait
     monkeypatch.setenv("ECOIA_ZONE", "FRA")
     monkeypatch.setenv("ECOIA_PUBLICATIONS", str(tmp_path / "publications"))
     target = register_target(home, tracking_uri)

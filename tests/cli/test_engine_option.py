@@ -19,6 +19,7 @@ def ecoia(*words: object) -> Any:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+@pytest.mark.no_cover
 def test_all_engines_write_the_same_report(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(Journal(home), [record("2026-11-23T10:00", cpu=3_600_000_000), record("2026-11-23T10:40", cpu=5, kind="idle")])
     monkeypatch.setenv("ECOIA_ZONE", "FRA")

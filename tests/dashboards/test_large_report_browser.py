@@ -20,6 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 from ecoia.report import QuarterlyReport
 from ecoia_dashboards.pages import render_report
 from support.browser import ARGUMENTS
+from support.matrix import represented
 
 pytestmark = pytest.mark.browser
 
@@ -89,7 +90,8 @@ def test_the_page_is_short_until_evidence_is_opened_and_its_contents_stay_in_vie
     assert folded < FOLDED_PART * page.evaluate(HEIGHT)
 
 
-@pytest.mark.parametrize("width", [375, 1440])
+# Full pages at 320 pixels represent the other width (test_report_browser.py).
+@pytest.mark.parametrize("width", represented([375, 1440], by=[1440]))
 def test_axe_finds_nothing_with_all_evidence_open(page: Page, address: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(address)
@@ -108,7 +110,7 @@ def test_the_page_prints_as_the_committee_edition_and_evidence_that_was_opened_i
 
 def test_the_first_screen_leads_with_the_finding_as_the_readme_shows_it(page: Page, address: str, repository: Path) -> None:
     page.set_viewport_size({"width": 1100, "height": 1000})
-    page.emulate_media(color_scheme="light", media="screen")
+    page.emulate_media(color_scheme="light")
     page.goto(address)
     finding = page.locator(".finding").bounding_box()
     assert finding is not None

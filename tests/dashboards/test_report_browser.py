@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pikepdf
@@ -20,6 +21,7 @@ from ecoia_dashboards.fiches import render_fiches
 from ecoia_dashboards.language import LANGUAGES, Language
 from ecoia_dashboards.pages import render_report
 from support.browser import ARGUMENTS
+from support.matrix import represented
 from support.reports import full_report, sample_report, varying_report
 
 pytestmark = pytest.mark.browser
@@ -123,8 +125,7 @@ def test_numbers_of_the_data_are_seen_and_nothing_is_requested(
     assert drawn == [small, *[wide] * 5]
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize(("width", "lang"), represented(product((320, 1280), LANGUAGES), by=[(320, "en"), (1280, "fr")]))
 def test_axe_finds_nothing(page: Page, files: dict[str, Path], lang: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(files[lang].as_uri())
@@ -185,11 +186,9 @@ def test_first_printed_page_is_the_synthesis(page: Page, files: dict[str, Path],
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
 
 
-@pytest.mark.parametrize("width", [320, 1280])
-def test_factors_that_vary_gaps_and_contracts_are_seen_and_leave_nobody_out(page: Page, tmp_path: Path, width: int) -> None:
+def test_factors_that_vary_gaps_and_contracts_are_seen_and_leave_nobody_out(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "rapport.html"
     path.write_text(render_report(varying_report(tmp_path / "catalogue")), encoding="utf-8")
-    page.set_viewport_size({"width": width, "height": 900})
     page.goto(path.as_uri())
     text = visible_text(page)
     for said in (
@@ -197,23 +196,33 @@ def test_factors_that_vary_gaps_and_contracts_are_seen_and_leave_nobody_out(page
         "25 % de l’énergie a été utilisée à des heures sans",
     ):
         assert plain(said) in text
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    results = Axe().run(page, options=AXE)
-    assert results.violations_count == 0, results.generate_report()
+    for width in (320, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        results = Axe().run(page, options=AXE)
+        assert results.violations_count == 0, results.generate_report()
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("width", WIDTHS)
-def test_full_pages_and_sheets_leave_nobody_out(page: Page, full_files: dict[str, Path], lang: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
+def test_full_pages_and_sheets_fit_every_width_and_ask_for_nothing(page: Page, full_files: dict[str, Path], lang: str) -> None:
     for name, path in full_files.items():
         if name.startswith(lang):
             seen = Seen(page)
             page.goto(path.as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            assert set(seen.requests) - {path.as_uri()} == {url for url in seen.requests if url.startswith("data:")}
+
+
+@pytest.mark.parametrize(("width", "lang"), represented(product(WIDTHS, LANGUAGES), by=[(320, "fr"), (1280, "en")]))
+def test_axe_finds_nothing_on_full_pages_and_sheets(page: Page, full_files: dict[str, Path], lang: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    for name, path in full_files.items():
+        if name.startswith(lang):
+            page.goto(path.as_uri())
             results = Axe().run(page, options=AXE)
             assert results.violations_count == 0, f"{name}: {results.generate_report()}"
-            assert set(seen.requests) - {path.as_uri()} == {url for url in seen.requests if url.startswith("data:")}
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -377,6 +377,7 @@ def test_a_manifest_holds_no_address(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(manifest_of(tmp_path))
 
 
+@pytest.mark.no_cover
 def test_the_large_organisation_reports_the_same_from_its_dataset(tmp_path: Path) -> None:
     rows = large_rows()
     exported(tmp_path / "data", rows)

@@ -13,9 +13,9 @@ from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.records import Record
 from support.deliveries import worker
-from support.mlflow_stores import migrated, postgresql, tracking_uri
+from support.mlflow_stores import migrated, migrated_by_old, postgresql, tracking_uri
 
-__all__ = ["migrated", "postgresql", "tracking_uri"]  # fixtures
+__all__ = ["migrated", "migrated_by_old", "postgresql", "tracking_uri"]  # fixtures
 
 
 @pytest.fixture(autouse=True)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from werkzeug.security import generate_password_hash
 
 from ecoia.delivery.deliver import deliver
 from ecoia.keeping.destinations import register_target
 from ecoia.keeping.journal import Journal
 from ecoia.records.id_sets import ids_of
 from support.deliveries import api, configured, ledger
+from support.mlflow_accounts import hash_in_one_round
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
 from support.records import training, write
 
@@ -48,17 +46,8 @@ def server(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     ) as uri:
         for name, password in (ADA, BOB):
             ask(uri, "2.0/mlflow/users/create", username=name, password=password)
-        hash_in_one_round(folder / "auth.db")
+        hash_in_one_round(folder / "auth.db", ADMIN, ADA, BOB)
         yield uri
-
-
-def hash_in_one_round(database: Path) -> None:
-    """Store the passwords hashed in one round: the server checks one at each request, which else takes a tenth of a second."""
-    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        for name, password in (ADMIN, ADA, BOB):
-            hashed = generate_password_hash(password, "pbkdf2:sha256:1")
-            changed = connection.execute("UPDATE users SET password_hash = ? WHERE username = ?", (hashed, name))
-            assert changed.rowcount == 1
 
 
 def permit(server: str, experiment: str, permission: str) -> None:

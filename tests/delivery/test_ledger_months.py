@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -31,7 +32,7 @@ LATER_NS = instant("2026-10-09T00:00")
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_reader.time, "sleep", lambda _: None)
+    monkeypatch.setattr(ledger_reader, "time", SimpleNamespace(sleep=lambda _: None))  # of this module alone: others wait
 
 
 @pytest.fixture

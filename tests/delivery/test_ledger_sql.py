@@ -79,8 +79,9 @@ def test_sql_lists_what_mlflow_lists_on_postgresql(postgresql: str) -> None:
     compare(postgresql)
 
 
-def test_sql_lists_what_the_oldest_mlflow_wrote(tmp_path: Path) -> None:
+def test_sql_lists_what_the_oldest_mlflow_wrote(tmp_path: Path, migrated_by_old: Path) -> None:
     backend = f"sqlite:///{tmp_path}/old.db"
+    shutil.copy(migrated_by_old, tmp_path / "old.db")
     with mlflow_server(backend, free_port(), tmp_path / "artifacts", python=old_mlflow()) as uri:
         fill(uri)
         expected = listed_by_api(uri)
@@ -164,6 +165,7 @@ def test_a_database_that_goes_away_while_it_is_read_gives_an_error_not_a_part(
         return true_list(cut, *rest)
 
     monkeypatch.setattr(ledger_sql, "_list", gone)
+    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)  # ten tries of MLflow's take a hundred seconds
     with pytest.raises(DeliveryError, match="cannot be used"):
         MlflowLedger(MlflowStore(f"sqlite:///{path}")).read_rows(*ALL_TIME)
 

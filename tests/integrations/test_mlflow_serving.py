@@ -268,7 +268,11 @@ class ModelServer:
             env=environment | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"},
             stdout=self._log, stderr=self._log, start_new_session=True,
         )  # fmt: skip
-        wait_until(self._answers, 120)
+        try:
+            wait_until(self._answers)
+        except BaseException:  # nobody else knows that it runs
+            self.close()
+            raise
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, self.log()

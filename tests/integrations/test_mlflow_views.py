@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from support.environment import clean_environment
-from support.mlflow_stores import free_port, migrated, mlflow_server, old_mlflow
+from support.mlflow_stores import free_port, migrated, migrated_by_old, mlflow_server, old_mlflow
 
-__all__ = ["migrated"]  # a fixture
+__all__ = ["migrated", "migrated_by_old"]  # fixtures
 
 pytestmark = pytest.mark.mlflow
 
@@ -36,12 +36,13 @@ def told_by(python: Path, uri: str, folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["3-sqlite", "2-server"])
-def told(request: pytest.FixtureRequest, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def told(
+    request: pytest.FixtureRequest, migrated: Path, migrated_by_old: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     version, _, kind = request.param.partition("-")
     python = Path(sys.executable) if version == "3" else old_mlflow()
     folder = tmp_path_factory.mktemp(request.param)
-    if version == "3":
-        shutil.copy(migrated, folder / "mlflow.db")
+    shutil.copy(migrated if version == "3" else migrated_by_old, folder / "mlflow.db")
     database = f"sqlite:///{folder / 'mlflow.db'}"
     if kind == "sqlite":
         return told_by(python, database, folder)

@@ -20,11 +20,12 @@ import pytest
 from ecoia.records import Record, fold
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN
 from support.environment import clean_environment
-from support.mlflow_stores import free_port, migrated, mlflow_server, old_mlflow
+from support.matrix import represented
+from support.mlflow_stores import free_port, migrated, migrated_by_old, mlflow_server, old_mlflow
 from support.programs import recorded
 from support.records import losses_of_ours
 
-__all__ = ["migrated"]  # a fixture
+__all__ = ["migrated", "migrated_by_old"]  # fixtures
 
 pytestmark = pytest.mark.mlflow
 
@@ -59,14 +60,15 @@ class Told(NamedTuple):
     errors: str
 
 
-@pytest.fixture(scope="module", params=["3-sqlite", "3-server", "2-sqlite"])
-def told(request: pytest.FixtureRequest, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+@pytest.fixture(scope="module", params=represented(["3-sqlite", "3-server", "2-sqlite"], by=["3-server", "2-sqlite"]))
+def told(
+    request: pytest.FixtureRequest, migrated: Path, migrated_by_old: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Told]:
     """The program's answer, in one version and with one kind of store."""
     version, _, kind = request.param.partition("-")
     python = Path(sys.executable) if version == "3" else old_mlflow()
     folder = tmp_path_factory.mktemp(request.param)
-    if version == "3":
-        shutil.copy(migrated, folder / "mlflow.db")
+    shutil.copy(migrated if version == "3" else migrated_by_old, folder / "mlflow.db")
     database = f"sqlite:///{folder / 'mlflow.db'}"
     if kind == "server":
         measured = {"ECOIA_AUTOLOG": "1", "ECOIA_HOME": str(folder / "home of the server")}

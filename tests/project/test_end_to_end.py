@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +17,7 @@ from playwright.sync_api import sync_playwright
 
 from ecoia.keeping.journal import Journal
 from support.browser import ARGUMENTS
-from support.mlflow_stores import MLFLOW_WARNINGS, migrated
+from support.mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server
 from support.warm_commands import warm_folder
 
 __all__ = ["migrated"]
@@ -160,28 +156,8 @@ def test_delivering_again_and_deleting_the_users_run_change_no_figure(done: Done
 @pytest.fixture
 def ui(done: Done) -> Iterator[str]:
     """Start MLflow's own web interface on that store and return its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", done.uri, "--port", str(port), "--workers", "1"]
-    with (done.folder / "ui.log").open("wb") as log:
-        server = subprocess.Popen(command, env=done.environment, cwd=done.folder, stdout=log, stderr=log, start_new_session=True)
-        address = f"http://127.0.0.1:{port}"
-        until = time.monotonic() + 120
-        try:
-            while True:
-                try:
-                    with urllib.request.urlopen(f"{address}/health", timeout=2) as answer:  # noqa: S310 - loopback
-                        if answer.status == 200:
-                            break
-                except (urllib.error.URLError, OSError):
-                    assert server.poll() is None, (done.folder / "ui.log").read_text()
-                    assert time.monotonic() < until, (done.folder / "ui.log").read_text()
-                    time.sleep(0.2)
-            yield address
-        finally:
-            os.killpg(server.pid, 15)
-            server.wait(30)
+    with mlflow_server(done.uri, free_port(), done.folder / "ui" / "artifacts") as address:
+        yield address
 
 
 @pytest.mark.browser

@@ -11,6 +11,8 @@ import nbclient
 import nbformat
 import pytest
 
+from support.warm_commands import warm_folder
+
 pytestmark = [pytest.mark.checkout, pytest.mark.long, pytest.mark.mlflow]
 
 
@@ -20,7 +22,7 @@ def tour(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> n
     for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "TMPDIR"):
         (tmp_path / variable).mkdir()
         monkeypatch.setenv(variable, str(tmp_path / variable))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", os.pathsep.join((str(warm_folder()), str(Path(sys.executable).parent), os.environ["PATH"])))
     notebook = nbformat.read(repository / "examples/notebooks/tour.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert not any(cell.get("outputs") for cell in notebook.cells), (

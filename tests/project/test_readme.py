@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,18 @@ import pytest
 from ecoia.keeping.journal import Journal
 from ecoia.settings import SETTINGS
 from support.documents import code_blocks, commands
+from support.mlflow_stores import migrated
 from support.warm_commands import warm_folder
 
+__all__ = ["migrated"]  # a fixture
 
-def test_the_readme_runs_from_top_to_bottom(repository: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+def test_the_readme_runs_from_top_to_bottom(
+    repository: Path, home: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     readme = repository / "README.md"
     work = Path.cwd()
+    shutil.copy(migrated, work / "mlflow.db")
     monkeypatch.setenv("PATH", os.pathsep.join((str(warm_folder()), str(Path(sys.executable).parent), os.environ["PATH"])))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{work / 'mlflow.db'}")
     monkeypatch.setenv("ECOIA_DELIVERY", "manual")

@@ -25,8 +25,12 @@ from ecoia.showing.run_summary import RunSummary
 from support.environment import clean_environment
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri  # noqa: F401
 from support.programs import BURN, recorded
+from support.warm_commands import warm_deliveries  # noqa: F401
 
-pytestmark = [pytest.mark.filterwarnings(warning) for warning in MLFLOW_WARNINGS]
+pytestmark = [
+    pytest.mark.usefixtures("warm_deliveries"),
+    *(pytest.mark.filterwarnings(warning) for warning in MLFLOW_WARNINGS),
+]
 
 FIGURES = RunFigures(
     {"cpu": 6_840_000_000, "gpu": 35_280_000_000, "ram": 2_520_000_000},

@@ -20,6 +20,7 @@ import pytest
 
 from support.environment import clean_environment
 from support.made_once import made_once
+from support.warm_commands import warm_folder
 
 MLFLOW_WARNINGS = (
     # MLflow maps its models with a loader that SQLAlchemy 2.1 deprecates.
@@ -27,12 +28,29 @@ MLFLOW_WARNINGS = (
 )
 
 
+MIGRATED = "MIGRATED_DATABASE"
+"""The variable that hands ``migrated`` on to a run of tests within a test."""
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's schema and nothing in it; one for all the workers of a run."""
     from ecoia.delivery.mlflow_store import MlflowStore
 
+    if MIGRATED in os.environ:
+        return Path(os.environ[MIGRATED])
     return made_once(tmp_path_factory, "migrated.db", lambda path: MlflowStore(f"sqlite:///{path}").prepare())
+
+
+@pytest.fixture(scope="session")
+def migrated_by_old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As ``migrated``, of the oldest MLflow."""
+    prepare = "import sys; from ecoia.delivery.mlflow_store import MlflowStore; MlflowStore(f'sqlite:///{sys.argv[1]}').prepare()"
+
+    def make(path: Path) -> None:
+        subprocess.run([old_mlflow(), "-c", prepare, path], check=True, env=clean_environment(), capture_output=True)
+
+    return made_once(tmp_path_factory, "migrated-by-old.db", make)
 
 
 @pytest.fixture
@@ -72,13 +90,16 @@ def mlflow_server(
 ) -> Iterator[str]:
     """Run a real tracking server on a port of the loopback interface, and yield its URI. ``python`` says of which MLflow.
 
-    What it prints is kept in ``server.log``, beside the artifacts.
+    One with options or variables of its own, or of another MLflow, is started as an administrator starts it; others are forked
+    from a process that has loaded MLflow. What it prints is kept in ``server.log``, beside the artifacts.
     """
+    cold = options or environment or python != sys.executable
+    command = (str(python), "-m", "mlflow") if cold else (str(warm_folder() / "mlflow"),)
     artifacts.parent.mkdir(parents=True, exist_ok=True)
     with (artifacts.parent / "server.log").open("ab") as log:
         server = subprocess.Popen(
             [
-                *(str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+                *(*command, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
                 *("--backend-store-uri", backend_uri, "--artifacts-destination", str(artifacts)),
                 *options,
             ],

@@ -1,8 +1,8 @@
-"""``ecoia`` commands as processes of their own, forked from one that has loaded what they need.
+"""``ecoia`` commands, deliveries and MLflow's server as processes of their own, forked from one that has loaded what they need.
 
-Most of the CPU time of a command is loading MLflow and its like, some 1.5 s each time. A test that runs commands, but tests
-neither their start nor what they load, takes them from here. Each is a process: its arguments, environment, folder, files, exit
-status and signals are its own.
+Most of the CPU time of a command is loading MLflow and its like, some 1.5 s each time, and 6 s for a server. A test that runs
+them, but tests neither their start nor what they load, takes them from here. Each is a process: its arguments, environment,
+folder, files, exit status and signals are its own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import importlib
 import json
 import os
 import pkgutil
+import runpy
 import shutil
 import signal
 import socket
@@ -24,9 +25,14 @@ import tempfile
 import threading
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from ecoia.delivery import timed_delivery
 from ecoia.errors import MissingExtraError
 from support.environment import clean_environment
 
@@ -38,18 +44,28 @@ ALSO_LOADED = (
     "pyarrow.parquet",
     "matplotlib.pyplot",
     "weasyprint",
+    "mlflow.cli",
+    "mlflow.server.fastapi_app",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.loops.auto",
 )
 COLD = ("run", "watch", "metrics", "baseline")
 """Commands that measure, so are started as a user starts them."""
 
+DELIVERIES = ["-P", "-m", "ecoia.delivery.one_delivery"]
+"""What Python is asked for to deliver."""
+
 _CLIENT = """\
 #!{python} -ISs
 import json, os, signal, socket, sys
-if sys.argv[1:2] and sys.argv[1] in {cold!r}:
-    os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+name, *words = sys.argv
+name = os.path.basename(name)
+if (name == "ecoia" and words and words[0] in {cold!r}) or (name == "python" and words != {deliveries!r}):
+    real = os.path.join({real!r}, name)
+    os.execv(real, [real, *words])
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
-asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+asked = json.dumps([name, words, os.getcwd(), dict(os.environ)]).encode()
 socket.send_fds(server, [len(asked).to_bytes(8, "big")], [0, 1, 2])
 server.sendall(asked)
 answers = server.makefile("r")
@@ -66,7 +82,9 @@ os._exit(status)
 
 @cache
 def warm_folder() -> Path:
-    """Return a folder to put first in ``PATH``: its ``ecoia`` is forked from a process that ends with the run of the tests.
+    """Return a folder to put first in ``PATH``: its programs are forked from a process that ends with the run of the tests.
+
+    It has ``ecoia``, ``mlflow``, of which only ``mlflow server`` is tried, and ``python``, which carries out deliveries.
 
     The workers of a run share it; the first that asks starts it.
     """
@@ -82,8 +100,6 @@ def warm_folder() -> Path:
 
 def _start(folder: Path, run: int) -> None:
     address = folder / "socket"
-    real = Path(sys.executable).with_name("ecoia")
-    client = folder / "ecoia"
     environment = clean_environment() | {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
@@ -102,10 +118,29 @@ def _start(folder: Path, run: int) -> None:
     while not address.exists():
         assert is_alive(pid), "the process that forks commands ended"
         time.sleep(0.02)
-    draft = folder / "draft"
-    draft.write_text(_CLIENT.format(python=sys.executable, cold=COLD, real=str(real), address=str(address)), encoding="utf-8")
-    draft.chmod(0o755)
-    draft.rename(client)
+    client = _CLIENT.format(
+        python=sys.executable, cold=COLD, deliveries=DELIVERIES, real=str(Path(sys.executable).parent), address=str(address)
+    )
+    for name in ("python", "mlflow", "ecoia"):  # the last one says that all are there
+        draft = folder / "draft"
+        draft.write_text(client, encoding="utf-8")
+        draft.chmod(0o755)
+        draft.rename(folder / name)
+
+
+class _Warm:
+    """Stands for ``sys`` where a delivery is started."""
+
+    @property
+    def executable(self) -> str:
+        """The program that is started as Python. The first delivery starts what it is forked from."""
+        return str(warm_folder() / "python")
+
+
+@pytest.fixture
+def warm_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the processes of deliveries that this process starts, too."""
+    monkeypatch.setattr(timed_delivery, "sys", _Warm())
 
 
 def is_alive(pid: int) -> bool:
@@ -127,6 +162,7 @@ def _serve(address: str, run: int) -> None:
     for name in ALSO_LOADED:
         importlib.import_module(name)
     sys.modules["sqlalchemy.orm"].configure_mappers()
+    timed_delivery.sys = SimpleNamespace(executable=str(Path(address).with_name("python")))  # type: ignore[attr-defined]
     gc.collect()
     gc.freeze()  # a collection in a command would copy the pages of all that is loaded here
     signal.signal(signal.SIGCHLD, lambda *_: _reap())
@@ -148,13 +184,41 @@ def _serve(address: str, run: int) -> None:
     shutil.rmtree(Path(address).parent, ignore_errors=True)
 
 
-def _run() -> None:
-    """Run the command and end as the interpreter does, but for taking down what is loaded: it would copy all of it."""
+def _serve_mlflow() -> None:
+    """Run ``mlflow server`` in this process, with the server that it would start as another one."""
+    import mlflow.cli
+    import mlflow.server
+
+    def serve(command: list[str], extra_env: Mapping[str, str], **_: object) -> None:
+        os.environ.update(extra_env)
+        _, _, *sys.argv = command  # PYTHON -m uvicorn ...
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+    mlflow.server._exec_cmd = serve
+    mlflow.cli.cli()
+
+
+def _deliver() -> None:
+    from ecoia.delivery import one_delivery
+
+    os.setsid()  # it kills its group in the end
+    one_delivery.main()
+
+
+def _command() -> None:
     from ecoia.cli import main
 
+    main()
+
+
+PROGRAMS: dict[str, Callable[[], None]] = {"ecoia": _command, "mlflow": _serve_mlflow, "python": _deliver}
+
+
+def _run(program: Callable[[], None]) -> None:
+    """Run the program and end as the interpreter does, but for taking down what is loaded: it would copy all of it."""
     status: object = 0
     try:
-        main()
+        program()
     except SystemExit as ended:
         status = ended.code
     except BaseException:  # noqa: BLE001 - as the interpreter ends a program
@@ -177,7 +241,7 @@ def _reap() -> None:
 def _wait_for_command(client: socket.socket) -> None:
     client.settimeout(None)
     size, files, _, _ = socket.recv_fds(client, 8, 3)
-    arguments, folder, environment = json.loads(client.makefile("rb").read(int.from_bytes(size, "big")))
+    name, arguments, folder, environment = json.loads(client.makefile("rb").read(int.from_bytes(size, "big")))
     process = os.fork()
     if process == 0:
         client.close()
@@ -190,8 +254,8 @@ def _wait_for_command(client: socket.socket) -> None:
         os.environ.clear()
         os.environ.update(environment)
         time.tzset()
-        sys.argv = ["ecoia", *arguments]
-        _run()
+        sys.argv = [name, *arguments]
+        _run(PROGRAMS[name])
     for file in files:
         os.close(file)
     for number in range(3):

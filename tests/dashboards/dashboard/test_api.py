@@ -7,23 +7,15 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    status_code_conformance,
-    unsupported_method,
-)
 
 from ecoia_dashboards.dashboard.address import STATUSES, THEMES, UNITS, Address, BadAddressError
 from ecoia_dashboards.dashboard.documentation import shape_of
 from ecoia_dashboards.dashboard.pages import PAGES
 from support.dashboard import ask
 
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, unsupported_method]
 TEXTS = ("service", "phase", "site", "region", "instance", "status", "sort", "q", "view", "runs", "after", "as", "x")
 
 
@@ -40,12 +32,17 @@ def check_shape(openapi: dict[str, Any], page: Any, status: int, data: object) -
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.id)
 def test_whatever_is_asked_is_answered_as_described(app: Any, openapi: dict[str, Any], page: Any) -> None:
+    import schemathesis  # here alone: loading it takes three seconds of CPU time, and each worker would
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    checked = [not_a_server_error, checks.status_code_conformance, checks.content_type_conformance, checks.unsupported_method]
     operation = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)[page.api_path]["GET"]
 
     @given(case=operation.as_strategy())
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     def answered(case: schemathesis.Case) -> None:
-        answer = case.call_and_validate(checks=CHECKS)
+        answer = case.call_and_validate(checks=checked)
         check_shape(openapi, page, answer.status_code, answer.json())
 
     answered()

@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 
 import nbclient
@@ -25,6 +26,7 @@ from ecoia_dashboards.card import draw
 from ecoia_dashboards.digest import write
 from support.browser import ARGUMENTS
 from support.command_line import fill
+from support.matrix import represented
 from support.records import kwh, record
 
 PICTURES = os.environ.get("ECOIA_PICTURES") and Path(os.environ["ECOIA_PICTURES"]).absolute()  # tests work elsewhere
@@ -85,8 +87,9 @@ def outputs(explorer: Explorer) -> list[str]:
     return [draw(explorer, name, Quarter(2026, 3), **given)._repr_html_() or "" for name in names]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("width", [480, 1000])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("theme", "width"), represented(product(("light", "dark"), (480, 1000)), by=[("light", 480), ("dark", 1000)])
+)
 def test_cards_fit_and_follow_the_theme_of_the_notebook(browser: Browser, explorer: Explorer, theme: str, width: int) -> None:
     other = "dark" if theme == "light" else "light"  # what the browser prefers does not matter in a notebook with a theme
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=other, java_script_enabled=True)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from ecoia_dashboards.figures import charts
 from ecoia_dashboards.language import Language
 from support.browser import ARGUMENTS
 from support.gallery import served, with_runs
+from support.matrix import represented
 
 pytestmark = pytest.mark.browser
 
@@ -104,8 +106,9 @@ def test_the_style_sheet_decides_the_colours(page: Page) -> None:
     assert page.evaluate(color) == dark
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1440])
+@pytest.mark.parametrize(
+    ("width", "scheme"), represented(product((375, 1440), ("light", "dark")), by=[(375, "light"), (1440, "dark")])
+)
 def test_axe_finds_nothing(browser: Browser, address: str, scheme: str, width: int) -> None:
     context = browser.new_context(bypass_csp=True, color_scheme=scheme, viewport={"width": width, "height": 900})  # type: ignore[arg-type]
     page = context.new_page()

@@ -132,9 +132,9 @@ def told(page: Page) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_nothing_overhangs_at_320_pixels_nor_at_twice_the_size(page: Page, runs: tuple[str, str], path: str) -> None:
+    page.goto(named(path, runs))
     for width in (WIDE, WIDE // 2, NARROW):
         page.set_viewport_size({"width": width, "height": HIGH})
-        page.goto(named(path, runs))
         wide, room = page.evaluate(SIDEWAYS)
         assert wide <= room, width
 

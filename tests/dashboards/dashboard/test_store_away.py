@@ -20,10 +20,15 @@ from support.command_line import ecoia, fill
 from support.dashboard import ask
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, migrated, mlflow_server
 from support.records import kwh, record
+from support.warm_commands import warm_deliveries
 
-pytestmark = [pytest.mark.mlflow, *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS)]
+pytestmark = [
+    pytest.mark.mlflow,
+    pytest.mark.usefixtures("warm_deliveries"),
+    *(pytest.mark.filterwarnings(line) for line in MLFLOW_WARNINGS),
+]
 
-__all__ = ["migrated"]
+__all__ = ["migrated", "warm_deliveries"]
 
 AWAY = "Les données ne peuvent pas être relues depuis le"
 

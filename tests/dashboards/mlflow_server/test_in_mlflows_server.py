@@ -16,6 +16,7 @@ from ecoia.factors import default_factors
 from ecoia.impact.inputs import Inputs
 from ecoia.records import fold
 from ecoia_dashboards.dashboard.app import create_app
+from support.mlflow_accounts import hash_in_one_round
 from support.mlflow_stores import MLFLOW_WARNINGS, free_port, mlflow_server
 from support.records import training
 from support.settings import make_settings
@@ -59,7 +60,14 @@ def made(server: str, name: str, **options: tuple[str, str]) -> str:
     return str(answer.json()["experiment_id"])
 
 
-@pytest.fixture(scope="module", params=[(UVICORN, "/mlflow"), (GUNICORN, "")], ids=["uvicorn-prefix", "gunicorn"])
+# Gunicorn is represented by the server with accounts, which has every page, too.
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((UVICORN, "/mlflow"), id="uvicorn-prefix"),
+        pytest.param((GUNICORN, ""), id="gunicorn", marks=pytest.mark.matrix),
+    ],
+)
 def open_server(
     request: pytest.FixtureRequest, home: Path, migrated: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
@@ -151,6 +159,7 @@ def server_with_accounts(
             resource_type="experiment",
             resource_id=cv,
         )
+        hash_in_one_round(folder / "auth.db", ADMIN, ADA, BOB)
         yield uri
 
 
