@@ -6,7 +6,8 @@ computed from energy: a figure computed from another says nothing more than it.
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -24,7 +25,8 @@ GROSS, EFFECTIVE = "gross", "effective"
 _MOST_BILLIONS = 1e6
 
 
-class ProviderUnit(NamedTuple):
+@dataclass(frozen=True)
+class ProviderUnit:
     """What a provider's score is divided by.
 
     Attributes:

@@ -268,7 +268,7 @@ class Parts:
 
     @cached_property
     def making(self) -> Making:
-        """The provider's phases of the model in service: since the quarter that the register names, else the latest training's."""
+        """The provider's phases of the model in service: since the quarter that the register names, else of its training."""
         entry = self._context.catalogue.service(self._service or "")
         first = entry.model.made_from if entry and entry.model else None
         if first is not None:
