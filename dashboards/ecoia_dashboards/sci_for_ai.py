@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecoia.report import Quantity, QuarterlyReport, ServiceFootprint
-from ecoia.semconv import CONSUMER_PHASES, MISSING, NOT_LACKING, PROVIDER_PHASES
+from ecoia.report.making import lacking
+from ecoia.semconv import CONSUMER_PHASES, PROVIDER_PHASES
 from ecoia_dashboards.written import in_grams, written
 
 SPECIFICATION = "GSF SCI for AI, draft for public review of 2026-01-12 (Green-Software-Foundation/sci-ai 4b7c0f7c)"
@@ -19,8 +20,10 @@ ALWAYS_EXCLUDED = ("network", "storage", "user-devices", "energy-of-no-service")
 """Parts that no figure includes: networks, disks, users' devices, and energy that is attributed to no service."""
 
 INCLUDED, PARTIAL, EXCLUDED = "included", "partial", "excluded"
-_HOSTED = "hosted"  # calls to hosted models, where they are estimated
-_IDLE = "reserved-idle"
+_HOSTED = "calls to hosted models"  # where they are estimated
+_IDLE = "reserved idle"
+_WHY_LACKING = {"building": "no-pue", "power-supply-and-fans": "not-calibrated"}
+"""Why a part of the energy is not counted; of a component: it is not measured."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Item:
 
     Attributes:
         name: As the specification writes it.
-        sources: Where ecoia counts it: phases, ``hosted`` or ``reserved-idle``. None of them recorded: it is excluded.
+        sources: Where ecoia counts it: phases, calls to hosted models, reserved idle. None of them recorded: it is excluded.
         without: What of it is never counted, from ``ALWAYS_EXCLUDED`` or in words: it is partial at most.
         why: Why no source gives it, in words; only of an item without any.
     """
@@ -131,7 +134,7 @@ def _provider(footprint: ServiceFootprint) -> dict[str, Any] | None:
     name, per = FUNCTIONAL_UNITS.get(work.unit or "", (None, "functional unit"))
     parts = {"O": work.co2e_operational, "M": work.co2e_embodied, "hosted": work.co2e_api}
     sources = {*work.phases, *({_HOSTED} if work.co2e_api.value else ())}
-    boundary = _boundary(PROVIDER_ITEMS, _Evidence(frozenset(sources), _lacking(parts, work.missing)))
+    boundary = _boundary(PROVIDER_ITEMS, _Evidence(frozenset(sources), _lacking(parts, work.lacking)))
     return {
         **_terms(parts, work.co2e),
         "R": written(Quantity(work.count, per, reason="no-model-size" if work.count is None else None)),
@@ -152,23 +155,17 @@ def _terms(parts: Mapping[str, Quantity], whole: Quantity) -> dict[str, Any]:
 
 def _serving_evidence(report: QuarterlyReport, footprint: ServiceFootprint, parts: Mapping[str, Quantity]) -> _Evidence:
     serving = [each for each in report.results if each.service == footprint.service and each.phase not in PROVIDER_PHASES]
-    missing = {
-        share.component
-        for each in serving
-        for share in each.measure.methods
-        if share.status == MISSING and share.name not in NOT_LACKING
-    }
     entry = next(each for each in report.register if each.id == footprint.service)
     sources = {each.phase if each.phase in CONSUMER_PHASES else "inference" for each in serving}
     sources |= {_HOSTED} if parts["hosted"].value else set()
     sources |= {_IDLE} if entry.idle_microjoules else set()
-    return _Evidence(frozenset(sources), _lacking(parts, sorted(missing)))
+    return _Evidence(frozenset(sources), _lacking(parts, lacking(each.measure for each in serving)))
 
 
-def _lacking(parts: Mapping[str, Quantity], missing: Sequence[str]) -> tuple[str, ...]:
+def _lacking(parts: Mapping[str, Quantity], energy: Sequence[str]) -> tuple[str, ...]:
     """Name what of a side's own terms is not known; that there was no call to a hosted model is no lack."""
     unknown = (f"{name} ({part.reason})" for name, part in parts.items() if part.value is None and part.reason != "no-calls")
-    return (*unknown, *(f"{component} (not-measured)" for component in missing))
+    return (*unknown, *(f"{part} ({_WHY_LACKING.get(part, 'not-measured')})" for part in energy))
 
 
 def _boundary(items: Sequence[Item], evidence: _Evidence) -> list[dict[str, str]]:

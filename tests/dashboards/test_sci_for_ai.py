@@ -242,7 +242,8 @@ def test_a_component_without_energy_leaves_no_item_whole(tmp_path: Path) -> None
     assert item == {
         "item": "Model Evaluation & Benchmarking",
         "extent": "partial",
-        "reason": "counted: evaluation; not counted: gpu (not-measured), ram (not-measured)",
+        "reason": "counted: evaluation; not counted: building (no-pue), gpu (not-measured), power-supply-and-fans "
+        "(not-calibrated), ram (not-measured)",
     }
 
 

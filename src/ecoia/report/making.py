@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ecoia.impact.period_impact import EstimateOrReason, Split
+from ecoia.impact.ledger_sums import Bearer
+from ecoia.impact.period_impact import EstimateOrReason, PeriodImpact, Split
 from ecoia.impact.sides import is_serving
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
-from ecoia.semconv import COMPONENTS, MISSING, NOT_LACKING
+from ecoia.report.model import Measure
+from ecoia.report.quantities import measure
+from ecoia.semconv import MISSING, NOT_LACKING
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,13 @@ class Making:
         quarters: Those with such work, in order.
         phases: The phases that were recorded, sorted.
         split: CO2e in kg, by origin.
-        missing: Components of which some of the work has no energy.
+        lacking: What their energy leaves out, as ``lacking`` names it.
     """
 
     quarters: tuple[Quarter, ...]
     phases: tuple[str, ...]
     split: Split
-    missing: tuple[str, ...]
+    lacking: tuple[str, ...]
 
 
 def making_of(context: Context, service: str | None, quarters: Sequence[Quarter]) -> Making:
@@ -48,17 +51,32 @@ def making_of(context: Context, service: str | None, quarters: Sequence[Quarter]
         EstimateOrReason.total(getattr(split, name) for split in splits) if splits else nothing
         for name in ("operational", "embodied", "api")
     )
-    missing = {
-        component
-        for period, bearers in found.values()
-        for bearer in bearers
-        for strand in period.strands.get(bearer, ())
-        for component, (status, method) in zip(COMPONENTS, strand.methods, strict=True)
-        if status == MISSING and method not in NOT_LACKING
-    }
+    measures = [_measured(period, bearers) for period, bearers in found.values()]
     return Making(
         tuple(found),
         tuple(sorted({phase for _, bearers in found.values() for _, phase in bearers})),
         Split(*parts),
-        tuple(sorted(missing)),
+        lacking(measures),
     )
+
+
+def lacking(measures: Iterable[Measure]) -> tuple[str, ...]:
+    """Name what some energy leaves out: components without energy, the building, power supplies and fans; sorted.
+
+    Example:
+        >>> lacking(result.measure for result in report.results)  # doctest: +SKIP
+        ('building', 'gpu')
+    """
+    found = set()
+    for each in measures:
+        found |= {share.component for share in each.methods if share.status == MISSING and share.name not in NOT_LACKING}
+        found |= {"building"} if each.boundary != "site" else set()
+        if each.energy_at_wall_microjoules != each.energy_components_microjoules:
+            found.add("power-supply-and-fans")
+    return tuple(sorted(found))
+
+
+def _measured(period: PeriodImpact, bearers: Sequence[Bearer]) -> Measure:
+    among = set(bearers)
+    strands = [strand for bearer in bearers for strand in period.strands.get(bearer, ())]
+    return measure(period.assessment.impact(lambda bearer, _: bearer in among), strands)

@@ -241,7 +241,7 @@ def _provider_work(parts: Parts, model: DescribedModel | None) -> ProviderWork:
         co2e=shown(making.split.total, "kgCO2e"),
         quarters=tuple(map(str, making.quarters)),
         phases=making.phases,
-        missing=making.missing,
+        lacking=making.lacking,
         unit=unit.unit if unit else None,
         count=unit.count if unit else None,
         values=unit.values if unit else None,

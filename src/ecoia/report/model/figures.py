@@ -165,7 +165,8 @@ class ProviderWork:
     """CO2e of the provider's side of a service, in the quarters that made the model in service: the parts of ``sci_provider``.
 
     ``unit``, ``count`` and ``values`` are those of ``catalogue.ProviderUnit``, which the score is divided by; None where the
-    register does not declare it. ``missing`` names components of which some of the work has no energy.
+    register does not declare it. ``lacking`` names what their energy leaves out: components, ``building``,
+    ``power-supply-and-fans``.
     """
 
     co2e_operational: Quantity
@@ -174,7 +175,7 @@ class ProviderWork:
     co2e: Quantity
     quarters: tuple[str, ...]
     phases: tuple[str, ...]
-    missing: tuple[str, ...]
+    lacking: tuple[str, ...]
     unit: str | None
     count: float | None
     values: str | None
