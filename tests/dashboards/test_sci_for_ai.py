@@ -225,11 +225,7 @@ def test_an_item_is_counted_only_where_its_work_was_recorded(tmp_path: Path) -> 
     bare = scores_of(tmp_path / "bare", model="")
     assert set(extents(bare["provider"]).values()) == {"excluded"}
     assert extents(bare["consumer"])["Observability & Monitoring"] == "excluded"
-    fields = {"gpu": 0}
-    whole = scores_of(
-        tmp_path / "whole",
-        *(phase(name, 1, **fields) for name in PHASES),
-    )
+    whole = scores_of(tmp_path / "whole", *(phase(name, 1) for name in PHASES))
     assert extents(whole["provider"])["Project Scoping & Planning Systems"] != "excluded"
     assert extents(whole["consumer"])["Observability & Monitoring"] != "excluded"
     for name in ("Storage & Artifacts", "UX & Client-side"):
