@@ -26,7 +26,7 @@ FIGURE_NAMES = {
     "energy": N_("Énergie du trimestre"),
     "co2e": N_("CO₂e d’usage du trimestre"),
     "energy_per_unit": N_("Énergie par unité"),
-    "sci": N_("CO₂e par unité (SCI)"),
+    "sci": N_("CO₂e par unité, entraînement amorti"),
     "co2e_per_accepted_outcome": N_("CO₂e par résultat accepté"),
     "energy_training": N_("Énergie de l’entraînement"),
     "training_intensity": N_("CO₂e de l’entraînement, par unité"),

@@ -2,8 +2,8 @@
 
     SCI = (O + M + hosted models + training amortised) / R,   O = E x I
 
-All terms are of serving; training counts by the part that is amortised over the units of the model's life. An unknown value is
-null, with its reason, a code of ``report.REASONS``.
+All terms are of serving; training counts by the part that is amortised over the units of the model's life. This score is our own;
+``sci_for_ai`` holds the two of SCI for AI. An unknown value is null, with its reason, a code of ``report.REASONS``.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.report import PhaseResult, Quantity, QuarterlyReport, ServiceFootprint
-from ecoia.semconv import MISSING, NOT_LACKING
+from ecoia.semconv import MISSING, NOT_LACKING, PROVIDER_PHASES
 from ecoia.units import kwh
+from ecoia_dashboards import sci_for_ai
 from ecoia_dashboards.json_files import json_name, json_text
+from ecoia_dashboards.sci_for_ai import ALWAYS_EXCLUDED
+from ecoia_dashboards.written import in_grams, written
 
 STANDARD = "ISO/IEC 21031:2024"
 EQUATION = "SCI = (O + M + hosted + training) / R; O = E * I"
 
-ALWAYS_EXCLUDED = ("network", "storage", "user-devices", "energy-of-no-service")
-"""Parts that no figure includes: networks, disks, users' devices, and energy that is attributed to no service."""
-
-_GRAMS, _UNIT = 1000.0, "gCO2e"
+NAME = "SCI with training amortised (ecoia)"
+OUTSIDE = "It is neither score of SCI for AI, which are in sci_for_ai."
 
 
 def render_sci(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
@@ -46,12 +46,15 @@ def render_sci(report: QuarterlyReport, lang: str = "fr") -> dict[str, str]:
 def _statement(report: QuarterlyReport, footprint: ServiceFootprint) -> dict[str, Any]:
     entry = next(entry for entry in report.register if entry.id == footprint.service)
     mine = [result for result in report.results if result.service == footprint.service]
-    phases = [result for result in mine if result.phase not in TRAINING_PHASES]
+    phases = [result for result in mine if result.phase not in PROVIDER_PHASES]
     serving, amortised = footprint.serving, footprint.sci_training
+    quarters = {report.quarter, footprint.training_quarter, *(footprint.provider.quarters if footprint.provider else ())}
     delivered = Quantity(serving.units, "1", reason="no-units" if serving.units is None else None)
-    operational, embodied, hosted = map(_grams, (serving.co2e_operational, serving.co2e_embodied, serving.co2e_api))
+    operational, embodied, hosted = map(in_grams, (serving.co2e_operational, serving.co2e_embodied, serving.co2e_api))
     return {
         "standard": STANDARD,
+        "score": NAME,
+        "score_note": OUTSIDE,
         "equation": EQUATION,
         "organisation": report.organisation,
         "quarter": report.quarter,
@@ -64,15 +67,16 @@ def _statement(report: QuarterlyReport, footprint: ServiceFootprint) -> dict[str
         "functional_unit_reason": None if footprint.functional_unit else "not-declared",
         "simulated": any(result.simulated for result in mine),
         "stand_in": entry.stand_in,
-        "SCI": _written(footprint.sci, "gCO2e per functional unit"),
-        "E": _written(serving.energy),
-        "I": _written(_intensity(serving.energy, operational)),
-        "O": _written(operational),
-        "M": _written(embodied),
-        "R": _written(delivered, "functional units"),
-        "hosted": _written(hosted),
-        "training": {**_written(amortised, "gCO2e per functional unit"), "of_quarter": footprint.training_quarter},
+        "SCI": written(footprint.sci, "gCO2e per functional unit"),
+        "E": written(serving.energy),
+        "I": written(_intensity(serving.energy, operational)),
+        "O": written(operational),
+        "M": written(embodied),
+        "R": written(delivered, "functional units"),
+        "hosted": written(hosted),
+        "training": {**written(amortised, "gCO2e per functional unit"), "of_quarter": footprint.training_quarter},
         "boundary": _boundary(phases, entry.idle_microjoules, embodied, hosted, amortised),
+        "sci_for_ai": sci_for_ai.scores(report, footprint),
         "intensity_basis": "location",
         "emission_factors": [
             {
@@ -85,7 +89,7 @@ def _statement(report: QuarterlyReport, footprint: ServiceFootprint) -> dict[str
                 "licence": factor.licence,
             }
             for factor in report.factors
-            if factor.quarter in (report.quarter, footprint.training_quarter)
+            if factor.quarter in quarters
         ],
     }
 
@@ -97,21 +101,6 @@ def _intensity(energy: Quantity, operational: Quantity) -> Quantity:
     if operational.value is None:
         return Quantity(None, unit, reason=operational.reason)
     return Quantity(operational.value / energy.value, unit)
-
-
-def _grams(quantity: Quantity) -> Quantity:
-    value, low, high = (None if number is None else number * _GRAMS for number in (quantity.value, quantity.low, quantity.high))
-    return Quantity(value, _UNIT, low, high, quantity.reason)
-
-
-def _written(quantity: Quantity, unit: str | None = None) -> dict[str, Any]:
-    return {
-        "value": quantity.value,
-        "unit": unit or quantity.unit,
-        "low": quantity.low,
-        "high": quantity.high,
-        "reason": quantity.reason,
-    }
 
 
 def _boundary(

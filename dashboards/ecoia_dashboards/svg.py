@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ecoia.errors import EcoiaError
-from ecoia_dashboards.figures.roles import ROLES
+from ecoia_dashboards.figures.roles import DENSE, ROLES
 from ecoia_dashboards.svg_lines import LINE_MODES, SHAPES, draw_line
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _FONT = "DejaVu Sans"  # matplotlib carries it, so texts are measured alike ever
 
 # Plotly's pattern shapes, as matplotlib's hatches. Dots are left out: each is an outline of its own, 25 kB a figure.
 _HATCHES = {"": "", "/": "///", "\\": "\\\\\\", "x": "xxx", "-": "---", "|": "|||", "+": "+++"}
+_DENSER = 2  # times the lines of a pattern of size ``DENSE``
 _MARKERS: dict[str, dict[str, Any]] = {
     "circle": {"marker": "o", "markersize": 6},
     "diamond": {"marker": "D", "markersize": 8},
@@ -254,7 +255,7 @@ def _bar(axes: Any, trace: Any, categories: Sequence[str], stacked: list[float])
 
     horizontal = trace.orientation == "h"
     names, lengths = (trace.y, trace.x) if horizontal else (trace.x, trace.y)
-    hatch, color = _hatch(trace.marker.pattern.shape), trace.marker.color
+    hatch, color = _hatch(trace.marker.pattern), trace.marker.color
     hollow = trace.marker.pattern.fillmode == "replace"
     style: dict[str, Any] = {
         "facecolor": "white" if hollow else color,
@@ -278,10 +279,13 @@ def _bar(axes: Any, trace: Any, categories: Sequence[str], stacked: list[float])
     return Patch(**style)
 
 
-def _hatch(shape: str | None) -> str:
-    if (shape or "") not in _HATCHES:
+def _hatch(pattern: Any) -> str:
+    shape, size = pattern.shape or "", pattern.size
+    if shape not in _HATCHES:
         raise UnknownTraceError(f"pattern {shape!r} has no static drawing: use one of {', '.join(_HATCHES)}")
-    return _HATCHES[shape or ""]
+    if size not in (None, DENSE):
+        raise UnknownTraceError(f"a pattern of size {size} has no static drawing: use {DENSE}, or leave it out")
+    return _HATCHES[shape] * (_DENSER if size == DENSE else 1)
 
 
 def _scatter(axes: Any, trace: Any, categories: Sequence[str], below: Sequence[float], *, horizontal: bool) -> Any:

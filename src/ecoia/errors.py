@@ -23,9 +23,9 @@ class UsageError(EcoiaError, ValueError):
 
     Example:
         >>> import ecoia
-        >>> ecoia.track(service="analyse-cv", phase="serving")
+        >>> ecoia.track(service="analyse-cv", phase="serving")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        ecoia.errors.UsageError: phase = 'serving': choose one of data-preparation, training, fine-tuning, evaluation, inference
+        ecoia.errors.UsageError: phase = 'serving': choose one of inception, data-preparation, training, ...
     """
 
 

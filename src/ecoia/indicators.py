@@ -51,7 +51,8 @@ class Indicator:
         of_phase: Takes it out of the result of a service and phase; None: it is not there alone.
         target: Targets that may be set on it, in either direction; None: no target.
         sum_of: Ids of the indicators that it is the sum of.
-        per: Unit that an intensity is per: ``functional-unit`` or ``accepted-outcome``.
+        per: Unit that an intensity is per: ``functional-unit``, ``accepted-outcome``, or ``provider-unit``, what the register
+            declares of the model's size.
         boundary: ``it``: energy before the building; ``site``: with the building where its PUE is known.
         statuses: Origins of the figure, where they differ from the energy's.
         further_statuses: Origins in addition to the energy's.
@@ -70,7 +71,7 @@ class Indicator:
     of_phase: Callable[[PhaseResult], Quantity] | None = None
     target: Target | None = None
     sum_of: tuple[str, ...] = ()
-    per: Literal["functional-unit", "accepted-outcome"] | None = None
+    per: Literal["functional-unit", "accepted-outcome", "provider-unit"] | None = None
     boundary: Literal["it", "site"] = "site"
     statuses: tuple[str, ...] = ()
     further_statuses: tuple[str, ...] = ()
@@ -220,6 +221,24 @@ register(
         further_statuses=_ALSO_DECLARED,
     ),
     Indicator("sci_training", "gCO2e", "intensity", lambda parts: parts.sci_training, target="service", per="functional-unit"),
+    Indicator(
+        "sci_consumer",
+        "gCO2e",
+        "intensity",
+        lambda parts: parts.sci_consumer,
+        target="service",
+        per="functional-unit",
+        further_statuses=_ALSO_DECLARED,
+    ),
+    Indicator(
+        "sci_provider",
+        "gCO2e",
+        "intensity",
+        lambda parts: parts.sci_provider,
+        target="service",
+        per="provider-unit",
+        further_statuses=_ALSO_DECLARED,
+    ),
     Indicator(
         "training_intensity",
         "gCO2e",

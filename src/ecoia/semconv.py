@@ -53,19 +53,66 @@ IDLE_FILE = "idle.json"
 
 COMPONENTS = ("cpu", "gpu", "ram")
 
-RUN_PHASES = ("data-preparation", "training", "fine-tuning", "evaluation")
-"""Phases of work that has an end, and that belongs to an MLflow run."""
+PROVIDER, CONSUMER = "provider", "consumer"
+"""The two sides of SCI for AI: who makes a model and puts it in service, and who uses it."""
 
-PHASES = (*RUN_PHASES, "inference")
+INCEPTION, DEVELOPMENT, DEPLOYMENT, OPERATION, RETIREMENT = (
+    "Inception",
+    "Design and Development",
+    "Deployment",
+    "Operation and Monitoring",
+    "Retirement",
+)
+"""Stages of the lifecycle, as SCI for AI names them."""
 
-BOAMPS_TASK_STAGE = {
-    "data-preparation": "preprocessing",
-    "training": "training",
-    "fine-tuning": "finetuning",
-    "evaluation": "evaluation",
-    "inference": "inference",
-}
-"""Phase -> BoAmps ``task.taskStage``. The only place where the two vocabularies meet."""
+
+class Phase:
+    """A phase of the lifecycle. A plain class, as ``Metric``.
+
+    Attributes:
+        name: Name in records.
+        stage: Stage of SCI for AI that it is part of.
+        side: ``provider`` or ``consumer``: the one of the two scores of SCI for AI that counts it.
+        of_run: Whether its work has an end, and so may belong to an MLflow run.
+        boamps: BoAmps ``task.taskStage``. The field is free text with examples. Where BoAmps gives no word, it is our own name:
+            the nearest word of BoAmps would have readers add up two different kinds of work.
+    """
+
+    __slots__ = ("boamps", "name", "of_run", "side", "stage")
+
+    def __init__(self, name: str, stage: str, side: str, *, of_run: bool, boamps: str) -> None:
+        self.name = name
+        self.stage = stage
+        self.side = side
+        self.of_run = of_run
+        self.boamps = boamps
+
+
+LIFECYCLE = (
+    Phase("inception", INCEPTION, PROVIDER, of_run=True, boamps="inception"),
+    Phase("data-preparation", DEVELOPMENT, PROVIDER, of_run=True, boamps="preprocessing"),
+    Phase("training", DEVELOPMENT, PROVIDER, of_run=True, boamps="training"),
+    Phase("fine-tuning", DEVELOPMENT, PROVIDER, of_run=True, boamps="finetuning"),
+    Phase("evaluation", DEVELOPMENT, PROVIDER, of_run=True, boamps="evaluation"),
+    Phase("deployment", DEPLOYMENT, PROVIDER, of_run=True, boamps="deployment"),
+    Phase("inference", OPERATION, CONSUMER, of_run=False, boamps="inference"),
+    Phase("monitoring", OPERATION, CONSUMER, of_run=True, boamps="monitoring"),
+    Phase("retirement", RETIREMENT, PROVIDER, of_run=True, boamps="retirement"),
+)
+"""Every phase, in the order of a model's life: the one table that all sets of phases are drawn from."""
+
+PHASES = tuple(each.name for each in LIFECYCLE)
+RUN_PHASES = tuple(each.name for each in LIFECYCLE if each.of_run)
+"""Phases of work that has an end, and that may belong to an MLflow run; ``inference`` has none, and belongs to the day of its
+service."""
+PROVIDER_PHASES = frozenset(each.name for each in LIFECYCLE if each.side == PROVIDER)
+"""Phases of the provider's side. Everything else of a service, its reserved idle capacity included, is of the consumer's: it
+serves."""
+CONSUMER_PHASES = frozenset(each.name for each in LIFECYCLE if each.side == CONSUMER)
+DEVELOPMENT_PHASES = frozenset(each.name for each in LIFECYCLE if each.stage == DEVELOPMENT)
+"""Phases that make a model: the training that the report speaks of."""
+BOAMPS_TASK_STAGE = {each.name: each.boamps for each in LIFECYCLE}
+"""Phase -> BoAmps ``task.taskStage``."""
 
 KIND_SPAN = "span"
 KIND_IDLE = "idle"

@@ -130,7 +130,7 @@ def test_run_ends_by_the_signal_that_ended_the_command() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("-s", "vadore", "-p", "trainng"), "phase = 'trainng': choose one of data-preparation"),
+        (("-s", "vadore", "-p", "trainng"), "phase = 'trainng': choose one of inception, data-preparation"),
         (("-s", "Va Dore", "-p", "training"), "service = 'Va Dore'"),
     ],
 )

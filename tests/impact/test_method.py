@@ -51,7 +51,8 @@ pytestmark = pytest.mark.checkout
 EXAMPLE = re.compile(r"^ +`?([\w ²,]+?)`?: ([^=`]+) = (-?[\d.]+)(?: (?:kWh|Wh|kg|g|L))?$", re.MULTILINE)
 FUNCTIONS = {"exp": math.exp, "erf": math.erf, "ln": math.log, "sqrt": math.sqrt}
 CATALOGUE = {
-    "services": "services: [{id: assistant, name: A, status: generalised, functional_unit: answer, lifetime_units: 100000}]",
+    "services": "services: [{id: assistant, name: A, status: generalised, functional_unit: answer, lifetime_units: 100000, "
+    "model: {training_tokens: 2000000, parameters_total_billion: 0.4}}]",
     "calibration": "calibrations: [{component: cpu, wall_factor: 1.25, source: s, date: 2026-01-01}]",
     "sites": """\
 sites:

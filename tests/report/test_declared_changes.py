@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ecoia.catalogue import DescribedModel
 from ecoia.catalogue.calibration import Calibration
 from ecoia.catalogue.electricity import Contract
 from ecoia.catalogue.equipment import Equipment
@@ -234,6 +235,22 @@ def test_another_time_zone_moves_quarters_and_is_listed(before: Inputs, tmp_path
     assert (change.kind, change.field, change.after) == ("site", "timezone", "Asia/Tokyo")
 
 
+def test_the_declared_size_of_a_model_is_listed_field_by_field(tmp_path: Path) -> None:
+    service = "services: [{{id: a, name: A, status: poc{}}}]"
+    then, now, gone = (
+        inputs_of(tmp_path / name, services=service.format(said))
+        for name, said in (
+            ("then", ", model: {training_tokens: 2000}"),
+            ("now", ", model: {training_tokens: 3000, parameters_total_billion: 7}"),
+            ("gone", ""),
+        )
+    )
+    found = {each.field: (each.before, each.after) for each in declared_changes(then, now, Q4, ("2", "2"))}
+    assert found == {"model.training_tokens": ("2000", "3000"), "model.parameters_total_billion": ("", "7")}
+    (removed,) = declared_changes(then, gone, Q4, ("2", "2"))
+    assert (removed.field, removed.before, removed.after) == ("model.training_tokens", "2000", "")
+
+
 def test_fields_that_only_describe_are_left_out(before: Inputs, tmp_path: Path) -> None:
     assert changed(before, tmp_path, services=("id: a, name: A", "id: a, audience: tous, purpose: p, name: A")) == []
 
@@ -275,7 +292,7 @@ def test_frozen_inputs_give_the_same_list_as_those_that_were_frozen(before: Inpu
 def test_every_field_that_can_be_told_has_words() -> None:
     told_by: list[tuple[type[Model], set[str]]] = [
         (Target, {"baseline", "decision"}),
-        (Service, {"audience", "purpose", "scope", "owner_role", "boamps"}),
+        (Service, {"audience", "purpose", "scope", "owner_role", "boamps", "model"}),
         (Equipment, set()),
         (Calibration, set()),
         (Contract, set()),
@@ -283,6 +300,7 @@ def test_every_field_that_can_be_told_has_words() -> None:
     ]
     for model, apart in told_by:
         assert set(model.model_fields) - apart <= set(wording.DECLARED_FIELDS), model.__name__
+    assert {f"model.{field}" for field in DescribedModel.model_fields} <= set(wording.DECLARED_FIELDS)
     for figure in ("pue", "wue", "water_factor"):
         assert {f"{figure}.{name}" for name in SiteFigure.model_fields} <= set(wording.DECLARED_FIELDS)
     assert {"denominator", "values", "unreadable", "version", "gsd", "threshold"} <= set(wording.DECLARED_FIELDS)

@@ -125,7 +125,7 @@ def test_the_rule_that_decides_is_the_first_whose_pattern_matches(
         ("[[rule]]\nservice = 'Vad Ore'\nunit = 'x'", ", rule 1: service = 'Vad Ore': use lower-case letters"),
         ("[[rule]]\nservice = 3\nunit = 'x'", ", rule 1: service = 3: use lower-case letters"),
         ("[[rule]]\nunit = 'x'", ", rule 1: service is missing: give the id of the service"),
-        ("[[rule]]\nservice = 'a'\nunit = 'x'\nphase = 'use'", ", rule 1: phase = 'use': choose one of data-preparation"),
+        ("[[rule]]\nservice = 'a'\nunit = 'x'\nphase = 'use'", ", rule 1: phase = 'use': choose one of inception, data"),
         (
             "[[rule]]\nservice = 'a'",
             ", rule 1: it has no pattern, so it matches no control group: give one or more of cgroup, unit",

@@ -174,7 +174,7 @@ def test_standard_input_is_the_commands() -> None:
         (["no-such-program-here"], "a", "training", "'no-such-program-here' cannot be started \\(No such file"),
         (["./folder"], "a", "training", "'./folder' cannot be started \\(Permission denied"),
         (["true"], "Not An Id", "training", "service = 'Not An Id'"),
-        (["true"], "a", "trainning", "phase = 'trainning': choose one of data-preparation"),
+        (["true"], "a", "trainning", "phase = 'trainning': choose one of inception, data-preparation"),
     ],
 )
 def test_a_command_that_cannot_run_is_refused_in_one_line(command: list[str], service: str, phase: str, message: str) -> None:

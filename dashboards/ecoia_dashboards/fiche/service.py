@@ -5,9 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.report import PhaseResult, Quantity, QuarterChange, QuarterlyReport, ServiceEntry, TargetVerdict
-from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING, NOT_LACKING
+from ecoia.semconv import DECLARED, DEVELOPMENT_PHASES, ESTIMATED, MEASURED, MISSING, NOT_LACKING
 from ecoia_dashboards import wording
 from ecoia_dashboards.fiche.sheet import MOST_CHARACTERS, Sheet
 from ecoia_dashboards.fiche.unit_impact import UnitImpact, unit_impact
@@ -264,7 +263,7 @@ class ServiceSheet(Sheet):
             found.append(say.t("le refroidissement et l’éclairage des salles de machines"))
         if self.results and not all(whole_at_wall(result.measure) for result in self.results):
             found.append(say.t("tout ou partie de ce qui entoure les processeurs (alimentation, ventilateurs, disques)"))
-        trained = any(result.phase in TRAINING_PHASES for result in self.results)
+        trained = any(result.phase in DEVELOPMENT_PHASES for result in self.results)
         if trained and (self.unit is None or "sci_training" not in self.unit.parts):
             found.append(say.t("la préparation du modèle"))
         return found

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from ecoia.semconv import DECLARED, ESTIMATED, MEASURED
 
-# Colours that stay apart for colour-blind readers and in grey, each at 4.5:1 or more on white; a pattern goes with each.
+# Colours that stay apart for colour-blind readers and in grey, each at 4.5:1 or more on white; a pattern goes with each. A sign
+# written twice is the same pattern with its lines twice as close: Plotly has fewer patterns than there are phases.
+DENSE = 4
+"""Size in pixels of a pattern whose lines are close; Plotly's own is 8."""
 PHASE_STYLES = {
     "training": ("#1f4e79", ""),
     "inference": ("#b8500c", "/"),
     "fine-tuning": ("#6f3b96", "\\"),
     "evaluation": ("#00706a", "x"),
     "data-preparation": ("#5d6614", "|"),
+    "inception": ("#8c2f39", "||"),
+    "deployment": ("#2f5d8c", "//"),
+    "monitoring": ("#8a5a00", "--"),
+    "retirement": ("#4a4560", "\\\\"),
     "unspecified": ("#3d3d3d", "+"),
     "idle": ("#6b7280", "-"),
 }
@@ -47,7 +54,8 @@ def bar_style(role: str) -> dict[str, object]:
     """
     role = role if role in ROLES else "unspecified"
     color, shape = ROLES[role]
-    return {"meta": role, "marker": {"color": color, "pattern": {"shape": shape}}}
+    dense = {"size": DENSE} if len(shape) > 1 else {}
+    return {"meta": role, "marker": {"color": color, "pattern": {"shape": shape[:1], **dense}}}
 
 
 def quarter_style(role: str, *, simulated: bool) -> dict[str, object]:

@@ -13,6 +13,8 @@ from ecoia_dashboards.wording.indicators import page_heading
 
 _SHOWN_ELSEWHERE = ("energy_it", "co2e_constant_factor")  # indicators that have a line of their own, or are in the tables alone
 
+_SCORES = ("sci_consumer", "sci_provider")
+
 
 class Results(Columns):
     """Texts of the results, the uncertainties and the annexes."""
@@ -24,8 +26,13 @@ class Results(Columns):
 
     @property
     def intensity_columns(self) -> list[Indicator]:
-        """The intensities that the page lists by service."""
-        return list(held_by("intensity"))
+        """The intensities that the page lists by service; the scores of SCI for AI have a table of their own."""
+        return [each for each in held_by("intensity") if each.id not in _SCORES]
+
+    @property
+    def shows_provider_scores(self) -> bool:
+        """Whether the register declares for any service what its provider's score is divided by."""
+        return any(each.provider is not None and each.provider.unit is not None for each in self.report.services)
 
     @property
     def rate_columns(self) -> list[Indicator]:

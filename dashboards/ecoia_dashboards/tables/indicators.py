@@ -107,7 +107,7 @@ def indicators(report: QuarterlyReport) -> Table:
         phase(lambda it: it.phase),
         Column("value", N_("Valeur"), lambda it: it.quantity.value, NUMBER, unit_column="unit"),
         Column("unit", N_("Unité"), lambda it: it.quantity.unit, words=UNITS),
-        Column("per", N_("Par"), lambda it: it.per, words={_ACCEPTED: N_("résultat accepté")}),
+        Column("per", N_("Par"), lambda it: it.per, words={_ACCEPTED: N_("résultat accepté"), **wording.PROVIDER_UNITS}),
         Column("low", N_("Valeur"), lambda it: it.quantity.low, NUMBER, unit_column="unit", form=LOW),
         Column("high", N_("Valeur"), lambda it: it.quantity.high, NUMBER, unit_column="unit", form=HIGH),
         Column("reason", N_("Valeur"), lambda it: it.quantity.reason, words=wording.REASONS, form=REASON),
@@ -153,7 +153,13 @@ def _of_service(report: QuarterlyReport, entry: ServiceEntry, found: ServiceFoot
         yield _Figure(INDICATORS[id_], quantity, origin, entry.id)
     for id_, quantity in found.intensities.items():
         figure = _Figure(INDICATORS[id_], quantity, origin, entry.id)
-        yield replace(figure, per=_ACCEPTED if figure.indicator.per == _ACCEPTED else found.functional_unit)
+        yield replace(figure, per=_per(figure.indicator, found))
+
+
+def _per(indicator: Indicator, found: ServiceFootprint) -> str | None:
+    if indicator.per == "provider-unit":
+        return found.provider.unit if found.provider else None
+    return _ACCEPTED if indicator.per == _ACCEPTED else found.functional_unit
 
 
 def _of_phase(result: PhaseResult) -> Iterator[_Figure]:

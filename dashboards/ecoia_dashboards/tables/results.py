@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ecoia.indicators import Indicator, held_by, parts_first
 from ecoia.report import (
@@ -22,6 +22,7 @@ from ecoia.report import (
 from ecoia_dashboards import wording
 from ecoia_dashboards.tables.base import (
     BOUNDARIES,
+    CODES,
     FLAG,
     INTEGER,
     NUMBER,
@@ -276,9 +277,21 @@ def _of_serving(*columns: Column[Serving]) -> tuple[Column[ServiceFootprint], ..
     return tuple(column.of(lambda it: it.serving) for column in columns)
 
 
+def _work(it: ServiceFootprint, name: str) -> Any:
+    return None if it.provider is None else getattr(it.provider, name)
+
+
 # Columns that an intensity is read with; they stand before it.
 _READ_WITH: dict[str, tuple[Column[ServiceFootprint], ...]] = {
     "training_intensity": (Column("training_quarter", N_("Trimestre de l’entraînement"), lambda it: it.training_quarter),),
+    "sci_provider": (
+        Column("provider_unit", N_("Score SCI du fournisseur, par"), lambda it: _work(it, "unit"), words=wording.PROVIDER_UNITS),
+        Column(
+            "provider_units", N_("Ce par quoi il est divisé"), lambda it: _work(it, "count"), NUMBER, unit_column="provider_unit"
+        ),
+        Column("provider_values", N_("Valeur déclarée"), lambda it: _work(it, "values"), words=wording.PROVIDER_VALUES),
+        Column("provider_quarters", N_("Trimestres du modèle"), lambda it: _work(it, "quarters") or (), CODES),
+    ),
     "co2e_per_accepted_outcome": (
         Column("accepted", N_("Unités acceptées"), lambda it: it.accepted, NUMBER, unit_column="functional_unit"),
         Column("accepted_source", N_("Source des unités acceptées"), lambda it: it.accepted_source),

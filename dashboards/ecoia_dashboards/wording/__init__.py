@@ -16,6 +16,7 @@ from ecoia_dashboards.wording.mistakes import MISTAKES, NOT_READ, OTHER_MISTAKE,
 from ecoia_dashboards.wording.people import ACTION_STATES, SAID, SECTIONS, SERVICE_STATUSES, TIES
 from ecoia_dashboards.wording.reasons import GAPS, NOTICES, REASONS, REMEDIES
 from ecoia_dashboards.wording.savings import OUTCOMES, SAVINGS, UNSUPPORTED
+from ecoia_dashboards.wording.sci import PROVIDER_UNITS, PROVIDER_VALUES
 from ecoia_dashboards.wording.sheets import (
     KNOWN_ALSO,
     KNOWN_BY,
@@ -84,6 +85,8 @@ __all__ = [
     "OUTCOMES",
     "PARTS",
     "PHASES",
+    "PROVIDER_UNITS",
+    "PROVIDER_VALUES",
     "QUALITIES",
     "QUOTED",
     "REASONS",

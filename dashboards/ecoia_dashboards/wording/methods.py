@@ -72,11 +72,15 @@ METHODS = {
 COMPONENTS = {"cpu": N_("processeur"), "gpu": N_("carte graphique"), "ram": N_("mémoire")}
 
 PHASES = {
+    "inception": N_("étude préalable"),
     "data-preparation": N_("préparation des données"),
     "training": N_("entraînement"),
     "fine-tuning": N_("ajustement"),
     "evaluation": N_("évaluation"),
+    "deployment": N_("mise en service"),
     "inference": N_("inférence"),
+    "monitoring": N_("surveillance"),
+    "retirement": N_("retrait"),
     "unspecified": N_("phase non précisée"),
     "idle": N_("veille réservée"),
 }

@@ -35,6 +35,7 @@ REASONS = {
     "no-water-factor": N_("non calculé : facteur d’eau inconnu"),
     "no-reference": N_("non calculé : aucune période de référence"),
     "no-training": N_("aucun entraînement enregistré"),
+    "no-model-size": N_("non calculé : taille du modèle et de son entraînement non déclarée"),
     "no-lifetime": N_("non calculé : durée de vie du modèle non déclarée"),
     "no-accepted": N_("aucun résultat accepté compté"),
     "no-outcomes": N_("issue des entraînements inconnue"),

@@ -60,6 +60,7 @@ VERDICT_REASONS = {
     "no-water-factor": N_("le facteur d’eau de tout ou partie des sites est inconnu"),
     "no-reference": N_("aucune cible ne nomme de trimestres de référence"),
     "no-training": N_("aucun entraînement n’est enregistré"),
+    "no-model-size": N_("la taille du modèle et de son entraînement n’est pas déclarée"),
     "no-lifetime": N_("la durée de vie du modèle, en unités, n’est pas déclarée"),
     "no-accepted": N_("aucun résultat accepté n’est compté"),
     "no-outcomes": N_("l’issue des entraînements est inconnue"),

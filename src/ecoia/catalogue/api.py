@@ -15,6 +15,7 @@ from ecoia.catalogue.committees import (
     SectionComment,
     Tie,
 )
+from ecoia.catalogue.described_model import PROVIDER_UNITS, DescribedModel, ProviderUnit
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
 from ecoia.catalogue.equivalences import EQUIVALENCES, EQUIVALENCES_FILE, EquivalencesFile
@@ -55,6 +56,7 @@ __all__ = [
     "METHOD_FILE",
     "OUTCOMES_FILE",
     "PER_SERVICE",
+    "PROVIDER_UNITS",
     "QUESTIONS",
     "REGIONS_FILE",
     "SERVICES_FILE",
@@ -74,6 +76,7 @@ __all__ = [
     "CommitteesFile",
     "Contract",
     "ContractsFile",
+    "DescribedModel",
     "Equipment",
     "EquipmentFile",
     "EquivalencesFile",
@@ -83,6 +86,7 @@ __all__ = [
     "MethodFile",
     "Organisation",
     "Outcomes",
+    "ProviderUnit",
     "Pue",
     "RecalculationPolicy",
     "Recommendation",

@@ -7,13 +7,17 @@ their unit. Everything is optional: the export leaves out what is missing here, 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ecoia.catalogue.fields import Model, Role, Text, Zone
+from ecoia.semconv import PHASES
 
-Phase = Literal["data-preparation", "training", "fine-tuning", "evaluation", "inference"]
+if TYPE_CHECKING:
+    Phase = str
+else:
+    Phase = Literal[PHASES]  # a checker of types cannot read a tuple's values
 
 DataType = Literal["tabular", "audio", "boolean", "image", "video", "object", "text", "token", "word", "other"]
 DataFormat = Literal[

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, PlainValidator, model_validator
 
 from ecoia.catalogue.boamps import BoAmps
+from ecoia.catalogue.described_model import DescribedModel
 from ecoia.catalogue.fields import Day, FieldError, Model, OneOrMany, Role, Slug, Text
 
 SERVICES_FILE = "services.yaml"
@@ -20,7 +21,8 @@ Metric = Annotated[str, Field(min_length=1, max_length=100)]
 
 INFERENCE, TRAINING = "inference", "training"
 DAY_PHASES = (INFERENCE, TRAINING)
-"""Phases that instance-days are declared for: ``training`` is every phase that makes models, ``inference`` is all the rest."""
+"""Phases that instance-days are declared for: ``training`` is every phase that makes models, ``inference`` is serving and its
+reserved idle. Days of other phases count for neither (``report.context.day_phase``)."""
 
 _MOST_DAYS = 1e6
 _EXAMPLE = "{inference: {gpu-01: 92, gpu-03: 92}, training: 11}"
@@ -81,6 +83,7 @@ class Service(Model):
         succeeds: Ids of the service that it replaces, or of several that were merged into it.
         quality: For each figure of quality, the direction in which it is better (``accuracy: higher``). Runs are compared only
             by figures with a direction.
+        model: The size of the model in service and of its training, which the provider's score of SCI for AI is divided by.
     """
 
     id: Slug
@@ -99,6 +102,7 @@ class Service(Model):
     succeeds: Annotated[tuple[Slug, ...], OneOrMany] = ()
     quality: dict[Metric, Literal["higher", "lower"]] = Field(default_factory=dict)
     boamps: BoAmps | None = None
+    model: DescribedModel | None = None
 
     @property
     def expected_days(self) -> tuple[ExpectedDays, ...]:

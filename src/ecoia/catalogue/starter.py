@@ -65,6 +65,9 @@ services: []
 #     quality: {accuracy: higher}       # higher | lower : dans quel sens une mesure de qualité est meilleure ; alors seuls
 #                                       # des runs sont comparés par qualité et énergie (facultatif)
 #     succeeds: ancien-assistant        # service remplacé, ou liste des services fusionnés : ils restent inscrits (facultatif)
+#     model:                            # taille du modèle et de son entraînement, déclarée par qui l'a fait : le score SCI du
+#       parameters_total_billion: 7     # fournisseur est par opération, par jeton ou par milliard de paramètres (facultatif ;
+#       training_tokens: 2000000000     # docs/configuration.md)
 #     boamps:                           # ce que l'export BoAmps dit de plus (facultatif ; docs/exports.md)
 #       task_family: génération de texte
 #       algorithms: [{foundation_model: nom-du-modèle, type: llm}]

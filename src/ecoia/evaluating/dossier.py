@@ -13,10 +13,10 @@ from ecoia.catalogue import THEMES, Catalogue
 from ecoia.errors import UsageError
 from ecoia.evaluating.projection import Projection, project
 from ecoia.factors import FactorSet
-from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.report import Quantity, QuarterlyReport, build_report
+from ecoia.semconv import DEVELOPMENT_PHASES
 from ecoia.settings import Settings
 
 NOT_MEASURED = "not-measured"
@@ -180,7 +180,7 @@ def _figures(report: QuarterlyReport, service: str) -> dict[str, Quantity]:
     for result in report.results:
         if result.service == service and result.phase == "inference":
             found["energy_per_unit"] = result.energy_per_unit
-    made = [r.measure.energy for r in report.results if r.service == service and r.phase in TRAINING_PHASES]
+    made = [r.measure.energy for r in report.results if r.service == service and r.phase in DEVELOPMENT_PHASES]
     if made:
         found["energy_training"] = _together(made)
     own = next((item for item in report.services if item.service == service), None)

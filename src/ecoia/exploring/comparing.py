@@ -15,6 +15,7 @@ from ecoia.impact.period_impact import BearerImpacts, EstimateOrReason
 from ecoia.impact.uncertainty import Estimate
 from ecoia.instances import host_of
 from ecoia.report import Quantity
+from ecoia.report.context import day_phase
 from ecoia.report.quantities import quantity, relative
 from ecoia.report.services import mostly_by
 from ecoia.semconv import ESTIMATED, MEASURED
@@ -148,6 +149,8 @@ def _shares_of_days(data: Data, selection: Selection) -> dict[str, float]:
     metered = selection.only(statuses=(MEASURED, ESTIMATED))  # declared activity does not count as recorded
     days: dict[str, dict[str, set[object]]] = {}
     for each in recorded_days(data, metered):
+        if day_phase(each.phase) != _SERVING:
+            continue
         days.setdefault(each.service, {}).setdefault(host_of(each.instance), set()).add(each.day)
     found = {}
     length = (selection.until_day - selection.first_day).days

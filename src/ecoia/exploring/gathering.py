@@ -16,7 +16,8 @@ from ecoia.impact.hosted import Hypotheses, TokenKey, TokenUse, token_use
 from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
-from ecoia.impact.period_impact import TRAINING_PHASES, BearerImpacts
+from ecoia.impact.period_impact import BearerImpacts
+from ecoia.impact.sides import delivers, is_serving, is_training
 from ecoia.report import Quantity
 from ecoia.report.quantities import headline, per_unit, quantity, shown
 from ecoia.semconv import KIND_IDLE, KIND_SPAN
@@ -165,7 +166,7 @@ def figures(gathered: Gathered, parameters: AssessmentParameters, *, stated: flo
         by_component_microjoules=impact.by_component_microjoules,
         by_status_microjoules=gathered.by_status_microjoules,
         idle_microjoules=impacts.energy_microjoules(each for each in bearers if each[1] == KIND_IDLE),
-        training_microjoules=impacts.energy_microjoules(each for each in bearers if each[1] in TRAINING_PHASES),
+        training_microjoules=impacts.energy_microjoules(each for each in bearers if is_training(each)),
         energy=energy,
         energy_components=quantity(impact.energy_components_kwh, "kWh", impact.energy_components_interval, missing),
         boundary=impact.boundary,
@@ -185,12 +186,13 @@ def figures(gathered: Gathered, parameters: AssessmentParameters, *, stated: flo
 
 
 def _units(gathered: Gathered, impacts: BearerImpacts, bearers: Sequence[Bearer]) -> tuple[float | None, Quantity]:
-    """Return the units of one service, and its energy per unit: of serving, or of training where nothing else is selected."""
-    serving = [each for each in bearers if each[1] not in TRAINING_PHASES] or list(bearers)
+    """Return the units of one service, and its energy per unit: of serving, or of what is selected where nothing of it
+    serves."""
+    serving = [each for each in bearers if is_serving(each)] or list(bearers)
     services = {service for service, _ in bearers}
     if len(services) != 1 or None in services:
         return None, Quantity(None, "Wh", reason="no-units")
-    units = _count(gathered, serving, "units_micro")
+    units = _count(gathered, [each for each in serving if delivers(each)] or serving, "units_micro")
     return units, per_unit(shown(impacts.energy(serving), "kWh"), units)
 
 

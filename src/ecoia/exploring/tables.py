@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA = 4
+SCHEMA = 5
 """Changes whenever the tables do: older files are then filled anew."""
 
 _LOW_BITS = 40

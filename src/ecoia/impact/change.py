@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING
 
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.impact.ledger_sums import Bearer
-from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, PeriodImpact
+from ecoia.impact.period_impact import EstimateOrReason, PeriodImpact
+from ecoia.impact.sides import delivers, is_serving
 from ecoia.impact.uncertainty import Z95, Cell, Estimate, Interval, variance
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_SPAN
 
@@ -290,7 +291,7 @@ def footprints_by_service(
     groups: dict[str | None, dict[str, list[Bearer]]] = {}
     for bearer in period.bearers(lambda _: True):
         service = None if bearer[0] is None else names.get(bearer[0], bearer[0])
-        purpose = bearer[1] if service is None else "training" if bearer[1] in TRAINING_PHASES else "serving"
+        purpose = bearer[1] if service is None else "serving" if is_serving(bearer) else "training"
         groups.setdefault(service, {}).setdefault(purpose, []).append(bearer)
     found = {}
     for service, by_purpose in groups.items():
@@ -342,7 +343,10 @@ def _use(period: PeriodImpact, bearers: list[Bearer]) -> Use | None:
     if energy is None or energy_it is None:
         return None
     strands = [strand for bearer in bearers for strand in period.strands.get(bearer, ())]
-    units = [strand.units_micro for strand in strands if strand.kind == KIND_SPAN and strand.units_micro is not None]
+    counting = [
+        strand for strand in strands if strand.kind == KIND_SPAN and (delivers(strand.bearer) or not is_serving(strand.bearer))
+    ]
+    units = [strand.units_micro for strand in counting if strand.units_micro is not None]
     method = {
         f"{component} {status} {name}"
         for strand in strands

@@ -1,7 +1,9 @@
 """The impact of a period by bearer: use, making, hosted models, water; and the ratios drawn from them.
 
     co2e              = co2e_operational + co2e_embodied + co2e_api
-    sci               = (O + M of inference + training x R / lifetime units) / R
+    sci               = (O + M of serving + training x R / lifetime units) / R
+    sci_consumer      = C of serving / R
+    sci_provider      = C of the provider's phases / R as the register declares it
     training_intensity        = co2e of training / R'
     co2e_per_accepted_outcome = co2e / accepted outcomes
     idle_rate         = idle energy / all energy
@@ -27,13 +29,9 @@ from ecoia.impact.hosted import ESTIMATED, UNMEASURED, TokenUse, token_uses
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Cell, Estimate
-from ecoia.semconv import PHASES
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Equipment
-
-TRAINING_PHASES = frozenset(PHASES) - {"inference"}
-"""Phases that make a model. Everything else of a service, its reserved idle capacity included, is inference."""
 
 _NOTHING = Estimate((), GSD, 0.0)
 
@@ -320,10 +318,12 @@ def _known_part(whole: EstimateOrReason, known: Sequence[Estimate]) -> KnownPart
 def sci(
     serving: EstimateOrReason, units: float | None, training: EstimateOrReason | None, lifetime_units: float | None
 ) -> tuple[EstimateOrReason, EstimateOrReason]:
-    """Compute the Software Carbon Intensity in gCO2e per functional unit (ISO/IEC 21031).
+    """Compute the CO2e of serving a unit, with the training amortised over the model's life, in gCO2e per functional unit.
+
+    It is a Software Carbon Intensity (ISO/IEC 21031) of our own, and neither of the two scores of SCI for AI.
 
     Args:
-        serving: O + M of inference in kgCO2e, hosted models included.
+        serving: O + M of serving in kgCO2e, hosted models included.
         units: R, functional units delivered in the period.
         training: CO2e in kg of training the model in service. None: no training was ever recorded.
         lifetime_units: Functional units that the model is declared to deliver before it is replaced.

@@ -66,7 +66,8 @@ class track:  # noqa: N801 - reads as a verb where it is used
     Args:
         service: Id of the service in the catalogue (``[a-z0-9._-]``). Unknown ids are recorded as unregistered.
             None: the setting ``service``.
-        phase: One of ``data-preparation, training, fine-tuning, evaluation, inference``.
+        phase: One of ``inception, data-preparation, training, fine-tuning, evaluation, deployment, inference, monitoring,
+            retirement``.
         units: Functional units delivered by a decorated call: a number, or a callable on its result.
         endpoint: Route or operation, from a bounded set: beyond 1,000 names (``labels.MOST_LABELS``) the name is lost.
         model_version: Version of the model that served.

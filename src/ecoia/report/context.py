@@ -16,12 +16,12 @@ from ecoia.impact.embodied import life_ends
 from ecoia.impact.hosted import ESTIMATED as HOSTED_ESTIMATED
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, bearer_of
 from ecoia.impact.parameters import AssessmentParameters
-from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, PeriodImpact, Split
+from ecoia.impact.period_impact import EstimateOrReason, PeriodImpact, Split
 from ecoia.impact.recorded import sums_of
 from ecoia.instances import host_of
 from ecoia.periods import DAY_NS, Quarter, utc_datetime
 from ecoia.records import Row
-from ecoia.semconv import ABANDONED, DECLARED, KIND_IDLE, KIND_SPAN
+from ecoia.semconv import ABANDONED, DECLARED, DEVELOPMENT_PHASES, KIND_IDLE, KIND_SPAN, RUN_PHASES
 from ecoia.settings import Surroundings
 from ecoia.units import from_micro
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Catalogue
 
 RecordedDays = dict[str, dict[str, dict[str, frozenset[date]]]]
-"""Civil days by service, phase (one of ``DAY_PHASES``) and instance."""
+"""Civil days by service, phase (as ``day_phase`` gives it) and instance."""
 
 ABANDONED_AFTER_NS = 7 * DAY_NS
 """A run without an end was abandoned once it has had no record for this long."""
@@ -233,7 +233,7 @@ class Context:
         silent = {
             run: ABANDONED
             for run, last_ns in activity.run_last_utc_ns.items()
-            if run[1] in TRAINING_PHASES and run not in activity.outcomes and last_ns < until_ns - ABANDONED_AFTER_NS
+            if run[1] in RUN_PHASES and run not in activity.outcomes and last_ns < until_ns - ABANDONED_AFTER_NS
         }
         return activity.outcomes | silent
 
@@ -261,10 +261,15 @@ class Context:
 
 
 def day_phase(phase: str) -> str:
-    """Return the phase that a day counts for: ``training`` for phases that make models, ``inference`` for all else.
+    """Return the phase that a day counts for.
+
+    Days are declared of two: ``training``, all that makes models, and ``inference``, reserved idle included. A day of another
+    phase counts for that phase alone: a day of monitoring does not show that the service was measured while it served.
 
     Example:
-        >>> day_phase("fine-tuning"), day_phase("idle")
-        ('training', 'inference')
+        >>> day_phase("fine-tuning"), day_phase("idle"), day_phase("monitoring")
+        ('training', 'inference', 'monitoring')
     """
-    return "training" if phase in TRAINING_PHASES else "inference"
+    if phase in DEVELOPMENT_PHASES:
+        return "training"
+    return phase if phase in RUN_PHASES else "inference"

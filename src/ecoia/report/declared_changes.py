@@ -153,11 +153,16 @@ def _promised(inputs: Inputs, method: str) -> Iterator[_Thing]:
 
 def _of_service(service: Service) -> dict[str, Any]:
     """Return the fields of a service; its days as their sum, and beside it by phase and instance where they are declared so."""
-    fields = service.model_dump(exclude=_DESCRIBES)
+    fields = service.model_dump(exclude=_DESCRIBES | {"model"}) | dict(_walk("model", _declared_size(service)))
     by_part = {f"{phase}.{instance}".rstrip("."): days for phase, instance, days in service.expected_days}
     fields["instance_days"] = sum(by_part.values()) if by_part else None
     fields["instance_days_by_part"] = by_part if set(by_part) - {_WITHOUT_PHASE} else None
     return fields
+
+
+def _declared_size(service: Service) -> dict[str, Any]:
+    """Return what is declared of the size of a service's model; empty where nothing is."""
+    return service.model.model_dump(exclude_none=True) if service.model else {}
 
 
 def _measured_with(inputs: Inputs) -> Iterator[_Thing]:

@@ -8,17 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ecoia.impact.ledger_sums import Bearer
-from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, KnownPart, Split, intensity, sci
+from ecoia.impact.period_impact import EstimateOrReason, KnownPart, Split, intensity, sci
+from ecoia.impact.sides import delivers, is_serving, is_training
 from ecoia.impact.uncertainty import Estimate
 from ecoia.indicators import Indicator
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
+from ecoia.report.making import Making, making_of
 from ecoia.report.model import Coverage, Headline, Quantity
 from ecoia.report.quantities import energy_by_status, headline, per_unit, shown
-from ecoia.semconv import KIND_IDLE, MEASURED
+from ecoia.semconv import DEVELOPMENT_PHASES, KIND_IDLE, MEASURED
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
-    from ecoia.catalogue import Outcomes
+    from ecoia.catalogue import Outcomes, ProviderUnit
 
 _PRECISE = ("1", "2")  # classes of precision
 
@@ -177,7 +179,7 @@ class Parts:
         ends = {
             run: end
             for run, end in self._context.outcomes.items()
-            if self._service in (None, run[0]) and run[1] in TRAINING_PHASES
+            if self._service in (None, run[0]) and run[1] in DEVELOPMENT_PHASES
         }
         if not ends:
             return None
@@ -187,13 +189,18 @@ class Parts:
 
     @cached_property
     def serving(self) -> Sequence[Bearer]:
-        """The bearers that serve the model, its reserved idle among them."""
-        return [bearer for bearer in self.bearers if not is_training(bearer)]
+        """The bearers that serve the model, its reserved idle and its monitoring among them."""
+        return [bearer for bearer in self.bearers if is_serving(bearer)]
 
     @cached_property
     def training(self) -> Sequence[Bearer]:
         """The bearers that make a model."""
         return [bearer for bearer in self.bearers if is_training(bearer)]
+
+    @cached_property
+    def provided(self) -> Sequence[Bearer]:
+        """The bearers of the provider's side: those that make a model, put it in service or withdraw it."""
+        return [bearer for bearer in self.bearers if not is_serving(bearer)]
 
     @cached_property
     def serving_split(self) -> Split:
@@ -203,7 +210,7 @@ class Parts:
     @cached_property
     def units(self) -> float | None:
         """Functional units delivered; None where none was counted."""
-        return self._context.count(self.serving, "units_micro")
+        return self._context.count([bearer for bearer in self.bearers if delivers(bearer)], "units_micro")
 
     @property
     def energy_per_unit(self) -> Quantity:
@@ -232,13 +239,43 @@ class Parts:
 
     @property
     def sci(self) -> EstimateOrReason:
-        """The SCI in gCO2e per functional unit: serving, and training amortised over the life of the model."""
+        """CO2e of serving a unit in g, with the training amortised over the life of the model: our own SCI."""
         return self._sci[0]
 
     @property
     def sci_training(self) -> EstimateOrReason:
-        """The part of the SCI that is training amortised."""
+        """The part of it that is training amortised."""
         return self._sci[1]
+
+    @property
+    def sci_consumer(self) -> EstimateOrReason:
+        """The consumer's score of SCI for AI: CO2e of serving in g per functional unit."""
+        return intensity(self.serving_split.total, self.units, "no-units")
+
+    @property
+    def sci_provider(self) -> EstimateOrReason:
+        """The provider's score of SCI for AI: CO2e in g of making the model in service, per unit that the register declares."""
+        if not self.making.quarters:
+            return EstimateOrReason(None, "no-training")
+        unit = self.provider_unit
+        return intensity(self.making.split.total, unit.count if unit else None, "no-model-size")
+
+    @cached_property
+    def provider_unit(self) -> ProviderUnit | None:
+        """What the provider's score is divided by; None where the register declares nothing of the model's size."""
+        entry = self._context.catalogue.service(self._service or "")
+        return entry.model.provider_unit if entry and entry.model else None
+
+    @cached_property
+    def making(self) -> Making:
+        """The provider's phases of the model in service: since the quarter that the register names, else of its training."""
+        entry = self._context.catalogue.service(self._service or "")
+        first = entry.model.made_from if entry and entry.model else None
+        if first is not None:
+            quarters = [quarter for quarter in self._context.quarters if quarter >= Quarter.parse(first)]
+        else:
+            quarters = [] if self.latest_training is None else [self.latest_training]
+        return making_of(self._context, self._service, quarters)
 
     @property
     def training_intensity(self) -> EstimateOrReason:
@@ -259,12 +296,12 @@ class Parts:
         """Accepted outcomes, as stated, else as recorded with the work; None where none was counted."""
         if self.stated is not None:
             return self.stated.accepted
-        return self._context.count([*self.serving, *self.training], "accepted_micro")
+        return self._context.count([*self.serving, *self.provided], "accepted_micro")
 
     @property
     def co2e_per_accepted_outcome(self) -> EstimateOrReason:
-        """CO2e of serving and training in g per accepted outcome."""
-        whole = self._period.split([*self.serving, *self.training]).total
+        """CO2e of the service in g per accepted outcome."""
+        whole = self._period.split([*self.serving, *self.provided]).total
         return intensity(whole, self.accepted, "no-accepted")
 
     # --- shares of what is known ---
@@ -286,11 +323,6 @@ class Parts:
         shares = self._context.period.precision()
         first, second = (shares.get(rank, 0.0) for rank in _PRECISE)
         return _share(first + second if shares else None)
-
-
-def is_training(bearer: Bearer) -> bool:
-    """Say whether a bearer's phase makes a model; everything else of a service serves it."""
-    return bearer[1] in TRAINING_PHASES
 
 
 def _share(value: float | None) -> Quantity:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, Work
 from ecoia.impact.period_impact import EstimateOrReason
@@ -16,6 +17,7 @@ from ecoia.report.model import (
     Footprint,
     PhaseDays,
     PhaseResult,
+    ProviderWork,
     ServiceEntry,
     ServiceFootprint,
     Serving,
@@ -25,6 +27,9 @@ from ecoia.report.parts import Parts
 from ecoia.report.quantities import measure, method_shares, per_unit, shown
 from ecoia.semconv import DECLARED, ESTIMATED, KIND_IDLE, KIND_SPAN, MEASURED, OUTCOMES, UNREGISTERED
 from ecoia.units import NANOSECONDS_PER_SECOND
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import DescribedModel
 
 _TREND_QUARTERS = 8
 
@@ -215,12 +220,32 @@ def _service_footprint(context: Context, service: str) -> ServiceFootprint:
             co2e_embodied=shown(split.embodied, "kgCO2e"),
             co2e_api=shown(split.api, "kgCO2e"),
             units=parts.units,
+            co2e=shown(split.total, "kgCO2e"),
         ),
         intensities=_figures(parts, "intensity"),
         training_quarter=None if parts.latest_training is None else str(parts.latest_training),
         accepted=parts.accepted,
         accepted_source=None if parts.stated is None else parts.stated.source,
         headline=parts.headline,
+        provider=_provider_work(parts, entry.model if entry else None),
+    )
+
+
+def _provider_work(parts: Parts, model: DescribedModel | None) -> ProviderWork:
+    making, unit = parts.making, parts.provider_unit
+    return ProviderWork(
+        co2e_operational=shown(making.split.operational, "kgCO2e"),
+        co2e_embodied=shown(making.split.embodied, "kgCO2e"),
+        co2e_api=shown(making.split.api, "kgCO2e"),
+        co2e=shown(making.split.total, "kgCO2e"),
+        quarters=tuple(map(str, making.quarters)),
+        phases=making.phases,
+        lacking=making.lacking,
+        unit=unit.unit if unit else None,
+        count=unit.count if unit else None,
+        values=unit.values if unit else None,
+        flop_method=model.flop_method if model else None,
+        made_from=model.made_from if model else None,
     )
 
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from ecoia.impact.change import change_interval
 from ecoia.impact.ledger_sums import Strand
-from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason
+from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.impact.uncertainty import Cell, Estimate
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.report.context import Context
 from ecoia.report.model import SAVINGS, Frontier, Quantity, RunUsed, Saving, Unsupported
 from ecoia.report.quantities import shown
-from ecoia.semconv import DECLARED, KIND_IDLE
+from ecoia.semconv import DECLARED, DEVELOPMENT_PHASES, KIND_IDLE
 
 MOST_RUNS = 5
 """How many of the costliest runs are listed."""
@@ -71,7 +71,7 @@ def _worth_listing(found: Iterable[Saving], whole: int) -> Iterator[Saving]:
 
 
 def _training_runs(context: Context) -> dict[_Run, int]:
-    return {run: used for run, used in context.activity.run_microjoules.items() if run[1] in TRAINING_PHASES and used}
+    return {run: used for run, used in context.activity.run_microjoules.items() if run[1] in DEVELOPMENT_PHASES and used}
 
 
 def _lost_runs(context: Context) -> Iterator[Saving]:
@@ -201,7 +201,7 @@ def _is_dearer(context: Context, microjoules: int, other: int) -> bool:
 
 
 def _making(context: Context) -> list[Strand]:
-    return [strand for strand in context.activity.strands if strand.bearer[1] in TRAINING_PHASES]
+    return [strand for strand in context.activity.strands if strand.bearer[1] in DEVELOPMENT_PHASES]
 
 
 def _other_hours(context: Context) -> Iterator[Saving]:
@@ -214,7 +214,7 @@ def _other_hours(context: Context) -> Iterator[Saving]:
         if found is None or found[1] < _LEAST_SHARE:
             continue
         best, share = found
-        bearers = context.period.bearers(lambda bearer, name=service: bearer[0] == name and bearer[1] in TRAINING_PHASES)  # type: ignore[misc]
+        bearers = context.period.bearers(lambda bearer, name=service: bearer[0] == name and bearer[1] in DEVELOPMENT_PHASES)  # type: ignore[misc]
         co2e = context.period.operational(bearers, context.period.impacts).estimate
         if co2e is None:
             continue
@@ -241,7 +241,7 @@ def _at_other_hours(context: Context, service: str) -> tuple[int, float] | None:
         return None
     used = [
         (zones[each.zone, each.instance] or "", each.half_hour_utc_ns, each.microjoules)
-        for each in context.activity.work_by_half_hour(service, TRAINING_PHASES)
+        for each in context.activity.work_by_half_hour(service, DEVELOPMENT_PHASES)
     ]
     known = {hours: value for hours in range(_HOURS) if (value := _emitted(context, used, hours)) is not None}
     if not known.get(0) or len(known) < 2:

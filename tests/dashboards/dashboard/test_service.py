@@ -238,6 +238,25 @@ def test_a_reader_of_some_services_learns_nothing_of_others(explorer: Explorer) 
             PAGE.read(reading(explorer, own), other)
 
 
+def test_the_two_scores_of_sci_for_ai_stand_beside_the_amortised_figure(explorer: Explorer) -> None:
+    found = content(explorer)
+    footprint = found.intensities
+    assert footprint is not None
+    assert footprint.provider is not None
+    names = {key.name: key.quantity for key in shown(explorer, found).values["keys"]}
+    assert [name.split(",")[0] for name in names if "SCI" in name] == ["Score SCI du consommateur"], "no size is declared"
+    (amortised,) = (quantity for name, quantity in names.items() if name.endswith("entraînement amorti"))
+    assert amortised == footprint.sci
+    sized = replace(footprint.provider, unit="parameter", count=7.0, values="effective")
+    figures = type(footprint.intensities)({**footprint.intensities, "sci_provider": Quantity(29.5, "gCO2e")})
+    both = replace(found, intensities=replace(footprint, provider=sized, intensities=figures))
+    keys = {key.name: key for key in shown(explorer, both).values["keys"]}
+    provider = keys["Score SCI du fournisseur, par milliard de paramètres"]
+    assert provider.quantity.value == 29.5
+    assert "partiel" in provider.note
+    assert "valeur effective" in provider.note
+
+
 def test_an_unknown_service_is_not_found_and_those_that_exist_are_listed(explorer: Explorer, app: Any) -> None:
     with pytest.raises(NotFoundError) as failed:
         content(explorer, "nothing")

@@ -9,7 +9,7 @@ from ecoia_dashboards.figures.roles import ROLES
 from ecoia_dashboards.svg import UnknownTraceError
 
 _ERROR = frozenset({"array", "arrayminus"})
-_MARKER = frozenset({"marker.color", "marker.symbol", "marker.pattern.shape", "marker.pattern.fillmode"})
+_MARKER = frozenset({"marker.color", "marker.symbol", "marker.pattern.shape", "marker.pattern.size", "marker.pattern.fillmode"})
 _ANY = frozenset({"type", "x", "y", "name", "meta", "showlegend"})
 _TRACES = {
     "bar": _ANY | _MARKER | {"orientation", "base", "width"},

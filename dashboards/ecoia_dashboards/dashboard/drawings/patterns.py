@@ -13,6 +13,8 @@ from markupsafe import Markup
 from ecoia_dashboards.dashboard.drawings.elements import element, markup
 
 _DOWN, _UP, _ACROSS, _UPRIGHT = "M0 0l6 6M-1 5l2 2M5-1l2 2", "M0 6l6-6M-1 1l2-2M5 7l2-2", "M0 3h6", "M3 0v6"
+_DOWN_DENSE, _UP_DENSE = _DOWN + "M-1 2l5 5M2-1l5 5", _UP + "M-1 4l5-5M2 7l5-5"
+_ACROSS_DENSE, _UPRIGHT_DENSE = "M0 1.5h6M0 4.5h6", "M1.5 0v6M4.5 0v6"
 _SHAPES = {
     "estimated": (_UP, "/"),
     "declared": ("M1.5 1.5h1.4v1.4h-1.4zM4.5 4.5h1.4v1.4h-1.4z", "."),
@@ -21,6 +23,10 @@ _SHAPES = {
     "fine-tuning": (_DOWN, "\\"),
     "evaluation": (_UP + _DOWN, "x"),
     "data-preparation": (_UPRIGHT, "|"),
+    "inception": (_UPRIGHT_DENSE, "|"),
+    "deployment": (_UP_DENSE, "/"),
+    "monitoring": (_ACROSS_DENSE, "-"),
+    "retirement": (_DOWN_DENSE, "\\"),
     "unspecified": (_ACROSS + _UPRIGHT, "+"),
     "idle": (_ACROSS, "-"),
     "series-simulated": (_UP, "/"),

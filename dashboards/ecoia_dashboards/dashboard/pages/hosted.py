@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ecoia.exploring import HostedUse
 from ecoia.impact.hosted import ESTIMATED, UNMEASURED, Hypotheses
-from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.report import Quantity
+from ecoia.semconv import PROVIDER_PHASES
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.figures.model_bars import model_bars
@@ -190,7 +190,7 @@ def _uses(content: Hosted, reading: Reading, language: Language) -> Table:
 def _per_unit(it: HostedUse, content: Hosted) -> Quantity | None:
     """Divide an estimate by the units of its service (exchanges, summaries), which calls serve; their own number is not kept."""
     units = content.units.get(it.service)
-    if it.standing != ESTIMATED or not units or it.phase in TRAINING_PHASES:
+    if it.standing != ESTIMATED or not units or it.phase in PROVIDER_PHASES:
         return None
     value, low, high = (None if each is None else 1000 * each / units for each in (it.co2e.value, it.co2e.low, it.co2e.high))
     return Quantity(value, "gCO2e", low, high, it.co2e.reason)

@@ -22,6 +22,7 @@ REASONS = (
     "no-reference",  # no target names reference quarters
     "no-training",  # no training was recorded
     "no-lifetime",  # the service declares no lifetime_units
+    "no-model-size",  # the service declares neither operations, nor tokens of its training, nor parameters
     "no-accepted",  # no accepted outcome was counted
     "no-outcomes",  # the end of training runs is not recorded
     "idle-not-separated",  # no idle energy is set apart

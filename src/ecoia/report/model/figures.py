@@ -150,13 +150,37 @@ NO_HEADLINE = Headline()
 
 @dataclass(frozen=True)
 class Serving:
-    """Energy and CO2e of serving, reserved idle included and training excluded: the parts of ``sci``."""
+    """Energy and CO2e of serving, reserved idle and monitoring included, the provider's phases excluded: the parts of ``sci``."""
 
     energy: Quantity  # with the building where known
     co2e_operational: Quantity
     co2e_embodied: Quantity
     co2e_api: Quantity
     units: float | None
+    co2e: Quantity = Quantity(None, "kgCO2e", reason="not-computed")  # their sum, which is unknown where a part is
+
+
+@dataclass(frozen=True)
+class ProviderWork:
+    """CO2e of the provider's side of a service, in the quarters that made the model in service: the parts of ``sci_provider``.
+
+    ``unit``, ``count`` and ``values`` are those of ``catalogue.ProviderUnit``, which the score is divided by; None where the
+    register does not declare it. ``lacking`` names what their energy leaves out: components, ``building``,
+    ``power-supply-and-fans``.
+    """
+
+    co2e_operational: Quantity
+    co2e_embodied: Quantity
+    co2e_api: Quantity
+    co2e: Quantity
+    quarters: tuple[str, ...]
+    phases: tuple[str, ...]
+    lacking: tuple[str, ...]
+    unit: str | None
+    count: float | None
+    values: str | None
+    flop_method: str | None
+    made_from: str | None
 
 
 @dataclass(frozen=True)
@@ -177,6 +201,7 @@ class ServiceFootprint:
     accepted: float | None
     accepted_source: str | None
     headline: Headline = NO_HEADLINE
+    provider: ProviderWork | None = None  # None in a report that was read without it
 
     def __post_init__(self) -> None:
         # The JSON holds intensities beside the fields.

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from ecoia.exploring import HourCell, Selected, Selection
-from ecoia.impact.period_impact import TRAINING_PHASES
-from ecoia.semconv import DECLARED, ESTIMATED, MEASURED
+from ecoia.semconv import DECLARED, DEVELOPMENT_PHASES, ESTIMATED, MEASURED
 from ecoia_dashboards.dashboard.page import Reading
 
 FILTERS = ("service", "phase", "site", "instance", "method")
@@ -129,7 +128,7 @@ def _movable(reading: Reading, timed: Selection) -> dict[str, Shifts]:
     """Move each phase that can wait on its own, those with the most energy first."""
     energies = reading.explorer.energies(timed, "phase")
     phases = [
-        phase for phase in sorted(energies, key=lambda each: -energies[each]) if phase in TRAINING_PHASES and energies[phase]
+        phase for phase in sorted(energies, key=lambda each: -energies[each]) if phase in DEVELOPMENT_PHASES and energies[phase]
     ]
     found = {phase: _shifts(reading, replace(timed, phases=(phase,))) for phase in phases}
     return {phase: shifts for phase, shifts in found.items() if shifts.shifts}

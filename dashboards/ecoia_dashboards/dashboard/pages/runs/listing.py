@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ecoia.exploring import RunLine
-from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.report import Frontier, Quantity, Saving
+from ecoia.semconv import DEVELOPMENT_PHASES
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import BadAddressError
 from ecoia_dashboards.dashboard.page import Reading
@@ -172,4 +172,4 @@ def _outside(every: Sequence[RunLine], reading: Reading) -> int | None:
     if reading.address.outcome or reading.address.q or reading.address.region:
         return None
     training = reading.explorer.selected(reading.selection).training_microjoules
-    return training - sum(each.microjoules for each in every if each.phase in TRAINING_PHASES)
+    return training - sum(each.microjoules for each in every if each.phase in DEVELOPMENT_PHASES)

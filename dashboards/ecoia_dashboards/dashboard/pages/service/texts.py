@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from babel.dates import format_date
 
-from ecoia.report import Quantity
+from ecoia.report import ProviderWork, Quantity, ServiceFootprint
 from ecoia.semconv import DECLARED, STATUSES
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.figures.over_time import MOST_MARKS, Step, over_time
@@ -188,9 +188,26 @@ def _keys(content: Service, language: Language) -> tuple[Key, ...]:
     footprint = content.intensities
     if footprint is not None and footprint.sci.value is not None:
         note = language.t("%(count)s unités", count=language.number(footprint.serving.units or 0.0))
-        keys.append(Key(language.t("CO₂e par %(unit)s", unit=unit), footprint.sci, note=note))
+        keys.append(Key(language.t("CO₂e par %(unit)s, entraînement amorti", unit=unit), footprint.sci, note=note))
     keys.append(Key(language.t("Énergie par %(unit)s", unit=unit), whole.energy_per_unit))
-    return tuple(keys)
+    return (*keys, *(() if footprint is None else _scores(footprint, unit, language)))
+
+
+def _scores(footprint: ServiceFootprint, unit: str, language: Language) -> Iterator[Key]:
+    """Return the two scores of SCI for AI; the provider's where the register says what it is divided by."""
+    if footprint.sci_consumer.value is not None:
+        note = language.t("« SCI for AI », partiel : usage seul")
+        yield Key(language.t("Score SCI du consommateur, par %(unit)s", unit=unit), footprint.sci_consumer, note=note)
+    work = footprint.provider
+    if work is not None and work.unit is not None:
+        per = language.of(wording.PROVIDER_UNITS, work.unit)
+        values = language.of(wording.PROVIDER_VALUES, work.values or "")
+        note = language.t("« SCI for AI », partiel : %(values)s, %(quarters)s", values=values, quarters=_listed(work, language))
+        yield Key(language.t("Score SCI du fournisseur, par %(unit)s", unit=per), footprint.sci_provider, note=note)
+
+
+def _listed(work: ProviderWork, language: Language) -> str:
+    return language.listed(language.quarter(each) for each in work.quarters)
 
 
 def _co2e(content: Service, language: Language) -> tuple[str, Quantity, Quantity | None, str]:
