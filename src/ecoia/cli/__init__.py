@@ -2,7 +2,7 @@
 
 A command imports slow packages in its own body, so that starting ``ecoia`` loads none of them. Beside the commands: ``common``
 (errors, settings, journal, tables), ``reading`` (inputs of figures), ``quantities`` (cells), ``formats`` (files of a report),
-``filling`` (what dashboards read) and ``forms`` (workbooks of other distributions).
+``filling`` (what dashboards read), ``frontier_texts`` and ``forms`` (workbooks of other distributions).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ecoia.cli import (
     evaluate,
     export,
     factors,
+    frontier,
     init,
     journal,
     metrics,
@@ -83,6 +84,7 @@ app.command("watch", rich_help_panel=MEASURE)(watch.watch)
 app.command("journal", rich_help_panel=MEASURE)(journal.journal)
 app.command("runs", rich_help_panel=MEASURE)(runs.runs)
 app.command("compare", rich_help_panel=MEASURE)(compare.compare)
+app.command("frontier", rich_help_panel=MEASURE)(frontier.frontier)
 app.command("declare", rich_help_panel=MEASURE)(declare.declare)
 app.command("metrics", rich_help_panel=MEASURE)(metrics.metrics)
 app.command("report", rich_help_panel=REPORT)(report.report)
