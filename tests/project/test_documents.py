@@ -286,10 +286,16 @@ def test_every_command_in_a_page_exists_with_its_options() -> None:
 
 
 def _problems_of(command: Any, words: list[str]) -> list[str]:
-    while hasattr(command, "commands") and words and not words[0].startswith("-"):
-        if words[0] not in command.commands:
+    while hasattr(command, "commands") and words:
+        default = getattr(command, "default", None)
+        if words[0] in command.commands:
+            command, words = command.commands[words[0]], words[1:]
+        elif default is not None:
+            command = command.commands[default]
+        elif words[0].startswith("-"):
+            break
+        else:
             return [f"no command '{words[0]}'"]
-        command, words = command.commands[words[0]], words[1:]
     words = words[: words.index("--")] if "--" in words else words
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
     return [f"no option '{word}' of '{command.name}'" for word in words if word.startswith("--") and word not in options]

@@ -1,8 +1,9 @@
 """The command line, ``ecoia ...``: one module a command, of the same name (``ecoia.cli.doctor`` is ``ecoia doctor``).
 
 A command imports slow packages in its own body, so that starting ``ecoia`` loads none of them. Beside the commands: ``common``
-(errors, settings, journal, tables), ``reading`` (inputs of figures), ``quantities`` (cells), ``formats`` (files of a report),
-``filling`` (what dashboards read), ``frontier_texts`` and ``forms`` (workbooks of other distributions).
+(errors, settings, journal, tables), ``reading`` (inputs of figures), ``trainings`` (what a training took), ``quantities``
+(cells), ``formats`` (files of a report), ``frontier_texts``, ``filling`` (what dashboards read) and ``forms`` (workbooks of other
+distributions).
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ app.command("services", rich_help_panel=REPORT)(services.services)
 app.command("project", rich_help_panel=REPORT)(project.project)
 app.command("deliver", rich_help_panel=REPORT)(deliver.deliver)
 app.command("compact", rich_help_panel=REPORT)(compact.compact)
-app.command("export", rich_help_panel=REPORT)(export.export)
+app.add_typer(export.group, name="export", rich_help_panel=REPORT)
 app.command("publish", rich_help_panel=REPORT)(publish.publish)
 app.command("verify", rich_help_panel=REPORT)(verify.verify)
 app.command("recalculate", rich_help_panel=REPORT)(recalculate.recalculate)
