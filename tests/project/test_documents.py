@@ -19,7 +19,7 @@ import yaml
 
 from ecoia import catalogue, settings
 from ecoia.cli import app
-from ecoia.evaluating import gate
+from ecoia.evaluating import gate, model_card
 from ecoia.keeping.declared import read_activity
 from ecoia.meters.wattmeter import WattmeterMeter
 from ecoia.watching.group_rules import read_rules
@@ -210,6 +210,9 @@ def _read_yaml(block: Block, folder: Path, environment: dict[str, str]) -> None:
         file = folder / f"block{block.line}.yaml"
         file.write_text(block.text, encoding="utf-8")
         assert read_readers(file, {service["id"] for service in yaml.safe_load(SERVICES)["services"]})
+        return
+    if model_card.KEY in keys:
+        assert set(keys[model_card.KEY]) == {"emissions", "source", "training_type", "geographical_location", "hardware_used"}
         return
     name = next(file for key, file in _CATALOGUE_FILES.items() if key in keys)
     alone = folder / f"block{block.line}"

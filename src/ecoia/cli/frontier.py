@@ -64,8 +64,9 @@ def frontier(
 ) -> None:
     """Say what quality costs, and what came to nothing.
 
-    Runs that no other equals for less, the cheapest that is good enough, and the price of the last points. Runs that failed or were abandoned are counted as waste. A point is 0.01 of a figure whose values are all from 0 to 1, else 1.
-    A run is dominated only if another one is as good for less beyond noise.
+    Runs that no other equals for less, the cheapest that is good enough, and the price of the last points. Runs that failed or
+    were abandoned are waste. A point is 0.01 of a figure whose values are all from 0 to 1, else 1. A run is dominated only if
+    another one is as good for less beyond noise.
 
     [dim]$ ecoia frontier --service vadore --tolerance 0.01[/dim]
 

@@ -39,15 +39,20 @@ def table(found: Sequence[QualityBought], reading: Reading, language: Language) 
     headings = (
         Heading(language.t("Service, phase")),
         Heading(language.t("Meilleur run"), TEXT),
-        Heading(language.t("Énergie du meilleur"), FIGURE, family="energy"),
+        Heading(language.t("Énergie du meilleur"), FIGURE, less_important=True, family="energy"),
         Heading(language.t("Le moins coûteux qui suffit"), TEXT),
-        Heading(language.t("Énergie de celui qui suffit"), FIGURE, family="energy"),
+        Heading(language.t("Énergie de celui qui suffit"), FIGURE, less_important=True, family="energy"),
         Heading(language.t("Énergie en moins"), FIGURE),
         Heading(language.t("Prix du dernier point"), FIGURE, less_important=True),
         Heading(language.t("Échecs et abandons"), FIGURE, less_important=True),
     )
     lines = tuple(_line(each, reading, language) for each in found[:MOST_SHOWN])
-    subtitle = language.t("Suffit : à la tolérance près du meilleur, par la mesure de qualité que le registre oriente")
+    subtitle = language.t("Suffit : à un point près du meilleur, par la mesure de qualité que le registre oriente")
+    if reading.address.tolerance and found:
+        subtitle = language.t(
+            "Suffit : à %(tolerance)s près du meilleur, par la mesure de qualité que le registre oriente",
+            tolerance=language.plain(found[0].tolerance),
+        )
     if len(found) > MOST_SHOWN:
         left = language.n(
             "%(count)s autre comparaison : filtrez par service",
@@ -73,7 +78,7 @@ def _line(it: QualityBought, reading: Reading, language: Language) -> tuple[Cell
         _run(it.best, it.metric, language),
         it.best.energy,
         _run(it.enough, it.metric, language) if it.enough != it.best else language.t("aucun autre"),
-        it.enough.energy,
+        it.enough.energy if it.enough != it.best else None,
         it.spared,
         last.per_point if last else None,
         it.lost_energy if it.lost else None,
