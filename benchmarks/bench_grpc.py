@@ -1,7 +1,8 @@
-"""Cost of a measured call of a gRPC server, its client in the same process: one method is measured, its twin is not.
+"""Cost of a measured call of a gRPC server: in a loop without a server, and of a server with its client in the same process.
 
-Calls go to both in short turns, A B B A, so that a machine that slows down slows both. Times are CPU time of the whole process,
-client, sampler and writing included.
+In the loop a call is what the interceptor adds: finding the measured method, and calling it; times are CPU time of the thread.
+Calls of the server go to a method that is measured and to its twin that is not, in short turns, A B B A, so that a machine that
+slows down slows both; times are CPU time of the whole process, client, sampler and writing included.
 """
 
 from __future__ import annotations
@@ -29,6 +30,64 @@ def handlers(behaviour):
 def keep(kind, cost):
     result.setdefault(kind, []).append(cost)
 """
+
+_LOOP = (
+    _SERVER
+    + """
+from time import thread_time_ns
+
+details = type("Details", (), {"method": "/bench.Bench/Measured"})()
+context = type("Context", (), {"code": staticmethod(lambda: None)})()
+
+def answer(request, context):
+    return request
+
+async def async_answer(request, context):
+    return request
+
+handler = grpc.unary_unary_rpc_method_handler(answer)
+async_handler = grpc.unary_unary_rpc_method_handler(async_answer)
+interceptor, async_interceptor = ImpactInterceptor(**arguments), AsyncImpactInterceptor(**arguments)
+
+async def found(details):
+    return async_handler
+
+def measured():
+    return interceptor.intercept_service(lambda details: handler, details).unary_unary(b"", context)
+
+def bare():
+    return (lambda details: handler)(details).unary_unary(b"", context)
+
+async def async_measured():
+    return await (await async_interceptor.intercept_service(found, details)).unary_unary(b"", context)
+
+async def async_bare():
+    return await (await found(details)).unary_unary(b"", context)
+
+def cost_ns(function):
+    start = thread_time_ns()
+    for _ in range(calls):
+        function()
+    return (thread_time_ns() - start) / calls
+
+async def async_cost_ns(function):
+    start = thread_time_ns()
+    for _ in range(calls):
+        await function()
+    return (thread_time_ns() - start) / calls
+
+async def main():
+    measured(), await async_measured()
+    ecoia.flush(60)
+    for _ in range(rounds):
+        keep("Bare", cost_ns(bare))
+        keep("Measured", cost_ns(measured))
+        keep("AsyncBare", await async_cost_ns(async_bare))
+        keep("AsyncMeasured", await async_cost_ns(async_measured))
+
+asyncio.run(main())
+"""
+)
 
 _SYNC = (
     _SERVER
@@ -83,19 +142,32 @@ asyncio.run(main())
 
 
 def grpc_calls(effort: Effort) -> Iterator[Line]:
-    """Measure a call of a synchronous server and of one of asyncio, over a call that is not measured."""
+    """Measure a call in a loop, then one of a synchronous server and one of asyncio, each over a call that is not measured."""
+    few = effort.rounds > 1
+    loop = _runs(effort, _LOOP, calls=20_000 if few else 500)
+    for kind, how in (("", "threads"), ("Async", "asyncio")):
+        yield Line(
+            f"call of a gRPC method in a loop ({how}), thread CPU over a bare call", "µs", _over_bare(loop, kind), 10.0,
+            facts={"bare_us": _middle(loop, kind)},
+        )  # fmt: skip
     for program, how in ((_SYNC, "threads"), (_ASYNC, "asyncio")):
-        few = effort.rounds > 1
-        ours = interleave(
-            effort, effort.few, {"ours": partial(run, program, calls=1_000 if few else 50, rounds=2 * effort.rounds)}
-        )["ours"]
+        ours = _runs(effort, program, calls=1_000 if few else 50)
         yield Line(
             f"call of a gRPC server ({how}), process CPU over an unmeasured call", "µs", _over_bare(ours), 10.0,
-            facts={"bare_us": figure(ours, "Bare").median / 1000},
+            facts={"bare_us": _middle(ours)},
             note="the client is in the same process; codecarbon has nothing for gRPC",
         )  # fmt: skip
 
 
-def _over_bare(runs: list[Finished]) -> Figure | None:
-    pairs = [pair for each in runs for pair in zip(each.result["Measured"], each.result["Bare"], strict=True)]
+def _runs(effort: Effort, program: str, calls: int) -> list[Finished]:
+    return interleave(effort, effort.few, {"ours": partial(run, program, calls=calls, rounds=effort.rounds)})["ours"]
+
+
+def _over_bare(runs: list[Finished], kind: str = "") -> Figure | None:
+    pairs = [pair for each in runs for pair in zip(each.result[f"{kind}Measured"], each.result[f"{kind}Bare"], strict=True)]
     return over([a for a, _ in pairs], [b for _, b in pairs], scale=1e-3)
+
+
+def _middle(runs: list[Finished], kind: str = "") -> float | None:
+    found = figure(runs, f"{kind}Bare", scale=1e-3)
+    return found.median if found else None

@@ -82,7 +82,8 @@ def _shown_with(store: MlflowStore, runs: Sequence[str]) -> tuple[set[str], set[
     found = MlflowRuns(store)
     ids: set[str] = set()
     groups: set[str] = set()
-    waiting: list[Any] = [run for each in runs if (run := found.find(each)) is not None]
+    with store.reaching():
+        waiting: list[Any] = [run for each in runs if (run := store.get_run(each)) is not None]
     if not waiting:
         say(f"this MLflow has no run {', '.join(runs)}: what the ledger recorded under that id is counted")
     while waiting:
