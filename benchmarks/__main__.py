@@ -23,6 +23,7 @@ import bench_calls
 import bench_dashboard
 import bench_engines
 import bench_exact
+import bench_grpc
 import bench_interval
 import bench_journal
 import bench_ledger
@@ -55,6 +56,7 @@ BENCHMARKS = {
     "engines": bench_engines.engines,
     "watch": bench_watch.watch,
     "serving": bench_serving.serving,
+    "grpc": bench_grpc.grpc_calls,
     "dashboard": bench_dashboard.dashboard,
 }
 

@@ -14,8 +14,8 @@ from celery import signals
 
 import ecoia
 from ecoia.errors import UsageError
-from ecoia.integrating import Label, is_disabled, is_units, lose, losses
-from ecoia_integrations.endpoints import Endpoints, Target
+from ecoia.integrating import Label, is_disabled, is_units
+from ecoia_integrations.endpoints import Endpoints, Target, give_units_of_result
 
 
 def measure_tasks(
@@ -82,21 +82,8 @@ class _Measurement:
             return
         failed = state != "SUCCESS"
         if not failed:
-            self._give_units(span, retval)
+            give_units_of_result(span, self._units, retval)
         block.__exit__(RuntimeError if failed else None, None, None)
-
-    def _give_units(self, span: ecoia.Span, result: Any) -> None:
-        number = self._units
-        if callable(number):
-            try:
-                number = number(result)
-            except Exception:  # noqa: BLE001 - an error in the user's counting function must not break the task
-                lose(losses.INVALID_UNITS)
-                return
-            if number is None:
-                lose(losses.MISSING_UNITS)
-        if number is not None:
-            span.units(number)
 
     def _write(self, **_: Any) -> None:
         ecoia.flush()  # Celery's processes end without running Python's exit handlers

@@ -261,6 +261,32 @@ def give_units(
         span.units(number)
 
 
+def give_units_of_result(span: ecoia.Span, units: Any, result: Any) -> None:
+    """Add the units of a call or task that succeeded. Never raises: units that are missing or no number are counted as lost.
+
+    Args:
+        span: Its span.
+        units: A number, or a callable on the result.
+        result: What it returned.
+
+    Example:
+        >>> import ecoia
+        >>> with ecoia.track(service="analyse-cv") as span:
+        ...     give_units_of_result(span, len, ["a", "b"])
+    """
+    number = units
+    if callable(units):
+        try:
+            number = units(result)
+        except Exception:  # noqa: BLE001 - an error in the user's counting function must break nothing
+            lose(losses.INVALID_UNITS)
+            return
+        if number is None:
+            lose(losses.MISSING_UNITS)
+    if number is not None:
+        span.units(number)
+
+
 def _number_of(units: Units, request: Any, status: int, header: Callable[[str, bool], str | None]) -> Any:
     if isinstance(units, RequestHeader | ResponseHeader):
         text = header(units.name.lower(), isinstance(units, ResponseHeader))

@@ -126,6 +126,7 @@ class Address:
         q: Text that is searched for.
         lang: Language.
         theme: Colours.
+        tolerance: How much worse than the best is good enough, in the unit of a figure of quality; empty: a point.
         view: What the page shows of itself, e.g. ``diff`` for differences only; each page names its own.
         runs: Ids of runs that are compared.
         after: Key after which a list goes on.
@@ -150,6 +151,7 @@ class Address:
     unit: str = "auto"
     sort: str = ""
     q: str = ""
+    tolerance: str = ""
     view: str = ""
     runs: tuple[str, ...] = ()
     after: str = ""
@@ -233,7 +235,7 @@ class Address:
 
 _FILTERS = ("service", "phase", "site", "instance", "method", "status", "run", "outcome")
 _SEVERAL = (*_FILTERS, "runs")
-_TEXTS = ("region", "sort", "q", "view", "after")
+_TEXTS = ("region", "sort", "q", "tolerance", "view", "after")
 _NAMES = {"seen": "as"}
 _LONGEST = 300
 

@@ -39,6 +39,10 @@ _FILTERS: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": "string", "pattern": f"^({'|'.join(STATUSES)})(,({'|'.join(STATUSES)}))*$"},
     ),
     "status": ("Statuses in the register, separated by commas.", _LIST),
+    "tolerance": (
+        "How much worse than the best is good enough, in the unit of the figure of quality.",
+        {"type": "string", "pattern": r"^[0-9]{1,9}([.,][0-9]{1,9})?$"},
+    ),
     "outcome": ("How runs ended: ok, failed, abandoned, unknown; separated by commas.", _LIST),
     "q": ("Text that is searched for.", _TEXT),
 }

@@ -2,8 +2,9 @@
 ``import`` is a word of Python, so it is ``import_history``).
 
 A command imports slow packages in its own body, so that starting ``ecoia`` loads none of them. Beside the commands: ``common``
-(errors, settings, journal, tables), ``reading`` (inputs of figures), ``quantities`` (cells), ``formats`` (files of a report),
-``filling`` (what dashboards read) and ``forms`` (workbooks of other distributions).
+(errors, settings, journal, tables), ``reading`` (inputs of figures), ``trainings`` (what a training took), ``quantities``
+(cells), ``formats`` (files of a report), ``frontier_texts``, ``filling`` (what dashboards read) and ``forms`` (workbooks of other
+distributions).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ecoia.cli import (
     evaluate,
     export,
     factors,
+    frontier,
     import_history,
     init,
     journal,
@@ -85,6 +87,7 @@ app.command("watch", rich_help_panel=MEASURE)(watch.watch)
 app.command("journal", rich_help_panel=MEASURE)(journal.journal)
 app.command("runs", rich_help_panel=MEASURE)(runs.runs)
 app.command("compare", rich_help_panel=MEASURE)(compare.compare)
+app.command("frontier", rich_help_panel=MEASURE)(frontier.frontier)
 app.command("declare", rich_help_panel=MEASURE)(declare.declare)
 app.command("import", rich_help_panel=MEASURE)(import_history.import_history)
 app.command("metrics", rich_help_panel=MEASURE)(metrics.metrics)
@@ -95,7 +98,7 @@ app.command("services", rich_help_panel=REPORT)(services.services)
 app.command("project", rich_help_panel=REPORT)(project.project)
 app.command("deliver", rich_help_panel=REPORT)(deliver.deliver)
 app.command("compact", rich_help_panel=REPORT)(compact.compact)
-app.command("export", rich_help_panel=REPORT)(export.export)
+app.add_typer(export.group, name="export", rich_help_panel=REPORT)
 app.command("publish", rich_help_panel=REPORT)(publish.publish)
 app.command("verify", rich_help_panel=REPORT)(verify.verify)
 app.command("recalculate", rich_help_panel=REPORT)(recalculate.recalculate)

@@ -10,7 +10,6 @@ from ecoia.cli.common import FAILED, Home, load_settings, number, print_table
 from ecoia.cli.quantities import column_texts
 
 if TYPE_CHECKING:
-    from ecoia.delivery.shown_runs import ShownRun, ShownRuns
     from ecoia.evaluating.run_comparison import RunChange, RunEnergy
 
 _MOST_METRICS = 20
@@ -37,7 +36,7 @@ def compare(
 
     shown = ShownRuns(store_here(load_settings(home, needed=("home",))))
     found = [shown.find(run), shown.find(other)]
-    sides = [_energy_of(shown, each) for each in found]
+    sides = [run_comparison.energy_of(shown, each) for each in found]
     change = run_comparison.compare(*sides)
     if as_json:
         told = None if change is None else {"verdict": change.verdict, **vars(change)}
@@ -61,21 +60,6 @@ def compare(
         typer.echo(f"and {len(names) - _MOST_METRICS} more metrics: see MLflow's comparison")
     typer.echo(_verdict(change, labels))
     raise typer.Exit(FAILED if change is None else 0)
-
-
-def _energy_of(shown: ShownRuns, run: ShownRun) -> RunEnergy:
-    from ecoia.delivery.tags_and_metrics import instances_in
-    from ecoia.evaluating.run_comparison import RunEnergy
-
-    return RunEnergy(
-        run.run_id,
-        run.name,
-        shown.components(run),
-        shown.units(run),
-        run.co2e_g,
-        frozenset(instances_in(run.tags)),
-        run.metrics,
-    )
 
 
 def _as_json(side: RunEnergy) -> dict[str, object]:

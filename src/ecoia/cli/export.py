@@ -1,15 +1,16 @@
-"""``ecoia export``: write everything recorded as Parquet."""
+"""``ecoia export``: write everything recorded as Parquet, or the figures of a training for its model's documents."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
-from ecoia.cli.common import INCOMPLETE, From, Home, Source, load_settings, replace_file, say
+from ecoia.cli import model_card, model_documentation
+from ecoia.cli.common import INCOMPLETE, Commands, From, Home, Source, load_settings, replace_file, say
 from ecoia.cli.reading import mark_of, read_rows, store_here
 from ecoia.errors import EcoiaError, UsageError
 from ecoia.settings import Settings
@@ -19,7 +20,32 @@ if TYPE_CHECKING:
     from ecoia.impact.ledger_gaps import LedgerGap
 
 
-def export(
+class _Exports(Commands):
+    """``ecoia export FOLDER`` is ``ecoia export rows FOLDER``; ``./model-card`` is a folder of that name."""
+
+    default = "rows"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the first command in where none is named."""
+        named = bool(args) and args[0] in {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, args if named else [self.default, *args])
+
+
+group = typer.Typer(cls=_Exports, rich_markup_mode="rich")
+
+
+@group.callback()
+def export() -> None:
+    """Write everything recorded as Parquet, or a model's documents.
+
+    [dim]$ ecoia export ledger-parquet[/dim]
+
+    [dim]$ ecoia export model-card --run 4f0c1d2e9b7a4c55a1b2c3d4e5f60718[/dim]
+    """
+
+
+@group.command("rows")
+def rows(
     folder: Annotated[
         Path | None, typer.Argument(metavar="FOLDER", help="The folder to write one file a quarter to.", show_default=False)
     ] = None,
@@ -30,7 +56,9 @@ def export(
     source: From = Source.LEDGER,
     home: Home = None,
 ) -> None:
-    """Write everything recorded as Parquet, for tools of your own. The exit code is 3 if days of the ledger could not be read.
+    """Write everything recorded as Parquet, for tools of your own; 'rows' may be left out.
+
+    The exit code is 3 if days of the ledger could not be read.
 
     With FOLDER, writes one file a quarter, quarter=2026Q4/rows.parquet, and replaces each as a whole. pandas, DuckDB and Spark
     read the folder.
@@ -50,11 +78,15 @@ def export(
         raise typer.Exit(INCOMPLETE)
 
 
+group.command("model-card")(model_card.model_card)
+group.command("model-documentation")(model_documentation.model_documentation)
+
+
 def _one_file_a_quarter(settings: Settings, source: Source, folder: Path) -> tuple[LedgerGap, ...]:
     from ecoia.publishing.ledger_export import partitions
 
-    rows, gaps = read_rows(settings, source)
-    files = partitions(rows, ZoneInfo(settings.timezone))
+    listed, gaps = read_rows(settings, source)
+    files = partitions(listed, ZoneInfo(settings.timezone))
     try:
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -80,8 +112,8 @@ def _dataset(settings: Settings, source: Source, uri: str) -> tuple[LedgerGap, .
     found = dataset.is_up_to_date(place, of, settings.timezone)
     written: tuple[str, ...] = ()
     if found is None:
-        rows, gaps = read_rows(settings, source, store)
-        found, written = dataset.export(place, rows, gaps, timezone=settings.timezone, source=of)
+        listed, gaps = read_rows(settings, source, store)
+        found, written = dataset.export(place, listed, gaps, timezone=settings.timezone, source=of)
     for name in written:
         typer.echo(f"{place.public}/{name}")
     say(_said(found, len(written)))

@@ -15,6 +15,8 @@ from ecoia.errors import UsageError
 
 _ENERGY = semconv.ENERGY.name
 _MOST_AT_ONCE = 1000
+_MOST_MODELS_AT_ONCE = 50  # as many as every MLflow allows
+_NOT_THEIRS = ("ecoia/", "system/")
 
 
 class ShownRun(NamedTuple):
@@ -43,6 +45,22 @@ class ShownRun(NamedTuple):
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     artifact_uri: str
+
+
+class ShownModel(NamedTuple):
+    """A logged model as MLflow shows it.
+
+    Attributes:
+        model_id: MLflow's id.
+        name: Its name.
+        run_id: The run that made it; None where MLflow does not know it.
+        metrics: Its latest metrics, those of ecoia left out.
+    """
+
+    model_id: str
+    name: str
+    run_id: str | None
+    metrics: Mapping[str, float]
 
 
 class ShownRuns:
@@ -81,6 +99,31 @@ class ShownRuns:
                     tags = run.data.tags
                     if semconv.TAG_KIND not in tags and (children or semconv.TAG_SHARE_OF not in tags):
                         found.append(_shown(run))
+                token = page.token
+                if not token:
+                    break
+        return found[:most]
+
+    def find_models(self, experiment: str, most: int) -> Sequence[ShownModel]:
+        """Return the logged models of an experiment, the latest first; MLflow 2 has none.
+
+        Args:
+            experiment: Name of the experiment.
+            most: How many.
+
+        Raises:
+            UsageError: there is no such experiment.
+            DeliveryError: the store cannot be reached.
+        """
+        found: list[ShownModel] = []
+        with self._store.reaching():
+            ids = self._experiments(experiment)
+            if not hasattr(self._store.client, "search_logged_models"):
+                return found
+            token = None
+            while len(found) < most:
+                page = self._store.client.search_logged_models(ids, max_results=_MOST_MODELS_AT_ONCE, page_token=token)
+                found += map(_shown_model, page)
                 token = page.token
                 if not token:
                     break
@@ -142,6 +185,12 @@ class ShownRuns:
             return []
 
 
+def _shown_model(model: Any) -> ShownModel:
+    latest = sorted(model.metrics or [], key=lambda metric: (metric.timestamp, metric.step))
+    metrics = {metric.key: metric.value for metric in latest if not metric.key.startswith(_NOT_THEIRS)}
+    return ShownModel(model.model_id, model.name or "", model.source_run_id, metrics)
+
+
 def _method(text: Any) -> tuple[str, str]:
     status, _, name = str(text).partition(" ")
     return status, name
@@ -164,6 +213,6 @@ def _shown(run: Any) -> ShownRun:
         _known(metrics, _ENERGY),
         _known(metrics, semconv.CO2E.name),
         run.data.tags,
-        {name: value for name, value in metrics.items() if not name.startswith(("ecoia/", "system/"))},
+        {name: value for name, value in metrics.items() if not name.startswith(_NOT_THEIRS)},
         run.info.artifact_uri,
     )

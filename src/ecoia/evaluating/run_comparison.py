@@ -9,12 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ecoia.catalogue.error_widths import GSD
 from ecoia.impact.change import log_ratio_variance
 from ecoia.impact.uncertainty import Z95, Cell, Estimate, variance
 from ecoia.methods import error_class
 from ecoia.units import MICROJOULES_PER_WH, kwh
+
+if TYPE_CHECKING:
+    from ecoia.delivery.shown_runs import ShownRun, ShownRuns
 
 DEARER, CHEAPER, WITHIN_NOISE = "dearer", "cheaper", "within-noise"
 
@@ -55,6 +59,14 @@ class RunEnergy:
         )
         return Estimate(cells, GSD, math.fsum(cell.mean for cell in cells))
 
+    def compared(self) -> Estimate:
+        """Return the energy in kWh for a comparison of many: runs that ``compare`` calls alike share errors, others do not."""
+        kind = "\n".join((*(" ".join(key) for key in sorted(self.energy_wh)), *sorted(self.hosts)))
+        names = {name: f"{name}\n{kind}" for name in GSD}
+        found = self.estimate()
+        cells = tuple(Cell(cell.mean, frozenset(names[each] for each in cell.shared), cell.own) for cell in found.cells)
+        return Estimate(cells, {**GSD, **{names[each]: width for each, width in GSD.items()}}, found.upper_mean)
+
 
 @dataclass(frozen=True)
 class RunChange:
@@ -78,6 +90,26 @@ class RunChange:
     def verdict(self) -> str:
         """``DEARER``, ``CHEAPER`` or ``WITHIN_NOISE``."""
         return DEARER if self.low > 0 else CHEAPER if self.high < 0 else WITHIN_NOISE
+
+
+def energy_of(shown: ShownRuns, run: ShownRun) -> RunEnergy:
+    """Return the energy of a run as MLflow shows it.
+
+    Args:
+        shown: The runs of its store.
+        run: The run.
+    """
+    from ecoia.delivery.tags_and_metrics import instances_in
+
+    return RunEnergy(
+        run.run_id,
+        run.name,
+        shown.components(run),
+        shown.units(run),
+        run.co2e_g,
+        frozenset(instances_in(run.tags)),
+        run.metrics,
+    )
 
 
 def compare(run: RunEnergy, other: RunEnergy) -> RunChange | None:

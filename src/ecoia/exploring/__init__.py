@@ -5,6 +5,7 @@
 
 from typing import TYPE_CHECKING
 
+from ecoia.exploring.compared_runs import COSTS, ComparedRuns, Waste
 from ecoia.exploring.explorer import Explorer
 from ecoia.exploring.lines import (
     Change,
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from ecoia.exploring.filling import fill
 
 __all__ = [
+    "COSTS",
     "DIMENSIONS",
     "Change",
+    "ComparedRuns",
     "Explorer",
     "FormulaTerm",
     "HostedUse",
@@ -43,6 +46,7 @@ __all__ = [
     "Selection",
     "State",
     "VersionUse",
+    "Waste",
     "fill",
 ]
 

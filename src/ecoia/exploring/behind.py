@@ -173,25 +173,32 @@ class _Found:
 def runs(data: Data, selection: Selection) -> list[RunLine]:
     """List the runs that worked, the largest energy first."""
     found: dict[tuple[str, str, str], _Found] = {}
-    took: dict[tuple[str, str, str], Gathered] = {}
+    took = took_by_run(data, selection)
     for file, narrowed in data.files_of(selection):
-        for number, run, *limbs in file.energy("run_days", file.where(narrowed), ("run",)):
-            key = file.keys[number]
-            work = took.setdefault((key.service, key.phase, run), Gathered())
-            work.add_energy(key, file.factor_uses, from_limbs(*limbs[:2]), from_limbs(*limbs[2:]))
         for service, phase, run, instances, start, end, simulated, low, high in _runs_in(file, narrowed):
             known = found.setdefault((service, phase, run), _Found(set(), start, end, 0, False))
             known.instances |= set(json.loads(instances))
             known.start_ns, known.end_ns = min(known.start_ns, start), max(known.end_ns, end)
             known.microjoules += from_limbs(low, high)
             known.simulated |= bool(simulated)
-    ends = _ends(data)
+    ends = ends_of_runs(data)
     parameters = data.parameters
     lines = [
         _run(run, known, figures(took.get(run) or Gathered(), parameters), *ends.get(run, (None, {})))
         for run, known in found.items()
     ]
     return sorted(lines, key=lambda each: (-each.microjoules, each.service, each.phase, each.run_id))
+
+
+def took_by_run(data: Data, selection: Selection) -> dict[tuple[str, str, str], Gathered]:
+    """Gather the energy of each run by its service, phase and id."""
+    took: dict[tuple[str, str, str], Gathered] = {}
+    for file, narrowed in data.files_of(selection):
+        for number, run, *limbs in file.energy("run_days", file.where(narrowed), ("run",)):
+            key = file.keys[number]
+            work = took.setdefault((key.service, key.phase, run), Gathered())
+            work.add_energy(key, file.factor_uses, from_limbs(*limbs[:2]), from_limbs(*limbs[2:]))
+    return took
 
 
 def _runs_in(file: QuarterFile, selection: Selection) -> list[Any]:
@@ -204,7 +211,7 @@ def _runs_in(file: QuarterFile, selection: Selection) -> list[Any]:
     return file.query(sql, [KIND_SPAN, *parameters])
 
 
-def _ends(data: Data) -> dict[tuple[str, str, str], tuple[str | None, dict[str, float]]]:
+def ends_of_runs(data: Data) -> dict[tuple[str, str, str], tuple[str | None, dict[str, float]]]:
     """Return how runs ended and their figures of quality, as the last quarter knows them that has work or an end of them."""
     found: dict[tuple[str, str, str], tuple[str | None, dict[str, float]]] = {}
     for file in data.files.values():

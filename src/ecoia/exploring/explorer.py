@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecoia.exploring import behind, beside_energy
+from ecoia.exploring.compared_runs import ComparedRuns, compared_runs
 from ecoia.exploring.comparing import compared, compared_by_service
 from ecoia.exploring.data import Data
 from ecoia.exploring.lines import (
@@ -144,6 +145,15 @@ class Explorer:
     def runs(self, selection: Selection) -> list[RunLine]:
         """List the runs that worked, the largest energy first."""
         return list(self.data.runs(selection))
+
+    def compared_runs(self, selection: Selection, by: str) -> list[ComparedRuns]:
+        """Compare the trainings that ended well, by each figure of quality whose better direction the register states.
+
+        Args:
+            selection: The selection.
+            by: What quality is paid with, one of ``compared_runs.COSTS``.
+        """
+        return compared_runs(self.data, selection, by)
 
     def versions(self, selection: Selection) -> list[VersionUse]:
         """List the versions of models that worked, the latest first; work without a version is in it, too."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from ecoia.impact.change import change_interval
 from ecoia.impact.ledger_sums import Strand
 from ecoia.impact.period_impact import EstimateOrReason
-from ecoia.impact.uncertainty import Cell, Estimate
+from ecoia.impact.quality_front import DOMINATED, QualityFront, Scored, cost_of_run
+from ecoia.impact.uncertainty import Estimate
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.report.context import Context
 from ecoia.report.model import SAVINGS, Frontier, Quantity, RunUsed, Saving, Unsupported
@@ -99,27 +99,25 @@ def _dominated(context: Context) -> Iterator[Saving]:
     Only finished runs are compared, and only by figures of quality whose better direction the register states.
     """
     used = _training_runs(context)
-    for work, metric, _, scored in _comparable(context, used):
-        least = _least_as_good(scored, used)
-        dominated = [run for run in scored if _is_dearer(context, used[run], least[run])]
+    for work, metric, found in _comparable(context, used):
+        dominated = [run for run, standing in found.standings.items() if standing == DOMINATED]
         if dominated:
-            spared = sum(used[run] - least[run] for run in dominated)
-            ids, front = sorted(run[2] for run in dominated), sorted(run[2] for run in scored.keys() - set(dominated))
+            spared = sum(used[run] - used[found.equalled_by[run].key] for run in dominated)
+            ids, front = sorted(run[2] for run in dominated), sorted(run[2] for run in found.standings.keys() - set(dominated))
             yield _saving(context, "dominated-runs", work, spared, runs=ids, metric=metric, front=front)
 
 
 def frontiers(context: Context) -> tuple[Frontier, ...]:
     """List runs that can be compared by quality and energy: the front, then the costliest of the others."""
-    used, found = _training_runs(context), []
-    for work, metric, better, scored in _comparable(context, used):
-        least = _least_as_good(scored, used)
-        dominated = {run for run in scored if _is_dearer(context, used[run], least[run])}
-        ordered = sorted(scored, key=lambda run: (run in dominated, -used[run], run))
+    used, listed = _training_runs(context), []
+    for work, metric, found in _comparable(context, used):
+        dominated = {run for run, standing in found.standings.items() if standing == DOMINATED}
+        ordered = sorted(found.standings, key=lambda run: (run in dominated, -used[run], run))
         kept = sorted(ordered[:MOST_COMPARED], key=lambda run: (used[run], run))
         front = tuple(run[2] for run in kept if run not in dominated)
         runs = tuple(_run_used(context, run, used[run]) for run in kept)
-        found.append(Frontier(*work, metric, better, runs, front, len(scored) - len(kept)))
-    return tuple(found)
+        listed.append(Frontier(*work, metric, found.better, runs, front, len(ordered) - len(kept)))
+    return tuple(listed)
 
 
 def unsupported(context: Context, found: Sequence[Saving]) -> tuple[Unsupported, ...]:
@@ -165,39 +163,23 @@ def _why_not_compared(context: Context, service: str, used: Mapping[_Run, int]) 
     return None if any(known.keys() & context.activity.run_quality[run].keys() for run in scored) else "no-direction"
 
 
-_Scored = tuple[tuple[str, str], str, str, dict[_Run, float]]
-
-
-def _comparable(context: Context, used: Mapping[_Run, int]) -> Iterator[_Scored]:
-    """Group finished runs by service, phase and figure of quality; a higher score is better, whatever the figure's direction."""
+def _comparable(context: Context, used: Mapping[_Run, int]) -> Iterator[tuple[tuple[str, str], str, QualityFront[_Run]]]:
+    """Compare finished runs by service, phase and figure of quality."""
     groups: dict[tuple[str, str], list[_Run]] = {}
     for run in used:
         if context.outcomes.get(run) == "ok":
             groups.setdefault(run[:2], []).append(run)
+    qualities = context.activity.run_quality
     for work, runs in sorted(groups.items()):
         service = context.catalogue.service(work[0])
         for metric, better in sorted((service.quality if service else {}).items()):
-            sign = 1 if better == "higher" else -1
-            scored = {run: sign * q[metric] for run in runs if metric in (q := context.activity.run_quality.get(run, {}))}
+            scored = [
+                Scored(run, qualities[run][metric], cost_of_run(used[run], context.known.gsd))
+                for run in runs
+                if metric in qualities.get(run, {})
+            ]
             if scored:
-                yield work, metric, better, scored
-
-
-def _least_as_good(scored: Mapping[_Run, float], used: Mapping[_Run, int]) -> dict[_Run, int]:
-    """Find for each run the least energy of a run that is at least as good."""
-    found: dict[_Run, int] = {}
-    least: int | None = None
-    for run in sorted(scored, key=lambda run: (-scored[run], used[run])):
-        least = used[run] if least is None else min(least, used[run])
-        found[run] = least
-    return found
-
-
-def _is_dearer(context: Context, microjoules: int, other: int) -> bool:
-    """Say whether a run took more energy than another beyond noise: each run has an error of its own, the meters' cancel."""
-    runs = (Estimate((Cell(float(each), frozenset(), ""),), context.known.gsd, float(each)) for each in (microjoules, other))
-    bounds = change_interval(*runs)
-    return bounds is not None and bounds.low > 0
+                yield work, metric, QualityFront(scored, better)
 
 
 def _making(context: Context) -> list[Strand]:

@@ -283,3 +283,34 @@ def test_a_reader_of_one_service_sees_its_runs_only(explorer: Explorer) -> None:
     answer = ask(app, f"/runs/{A}")
     assert answer.status == 404
     assert B not in answer.text
+
+
+# --- what quality costs ---
+
+
+def test_what_quality_costs_is_what_the_command_says(app: Any, explorer: Explorer) -> None:
+    (found,) = data(app, "/runs")["bought"]
+    (compared,) = explorer.compared_runs(Selection.of_quarter(QUARTER), "energy")
+    assert found["compared"] == len(compared.front.scored) == 3
+    assert found["best"]["run_id"] == compared.front.front[-1].key == A
+    assert found["enough"]["run_id"] == A
+    assert found["spared"] is None
+    assert found["lost"] == compared.waste.count
+    assert found["lost_energy"]["value"] == pytest.approx(compared.waste.cost.value if compared.waste.cost else 0)
+    assert found["lost_share"] == pytest.approx(compared.waste.share)
+    assert found["tolerance"] == found["point"] == 0.01
+    assert [each["per_point"]["value"] for each in found["steps"]] == pytest.approx(
+        [step.cost / step.gained / 100 for step in compared.front.steps]
+    )
+    page = ask(app, "/runs").text
+    assert "Ce que coûte la qualité" in page
+    assert "What quality costs" in ask(app, "/runs?lang=en").text
+    assert ask(app, "/runs/tables/bought.csv").status == 200
+
+
+def test_a_tolerance_that_is_no_number_is_refused(app: Any) -> None:
+    assert data(app, "/runs?tolerance=0,2")["bought"][0]["tolerance"] == 0.2
+    for wrong in ("-1", "nan", "much"):
+        answer = ask(app, f"/api/v1/runs?tolerance={wrong}")
+        assert answer.status == 400
+        assert "tolerance" in answer.text

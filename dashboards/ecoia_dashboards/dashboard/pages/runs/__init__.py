@@ -12,7 +12,7 @@ RUNS = Page(
     N_("Runs"),
     listing.read,
     listing_texts.show,
-    filters=("service", "phase", "site", "instance", "method", "outcome", "q"),
+    filters=("service", "phase", "site", "instance", "method", "outcome", "tolerance", "q"),
 )
 COMPARISON = Page(
     "runs_compare",

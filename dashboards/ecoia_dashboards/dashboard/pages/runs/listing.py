@@ -11,7 +11,9 @@ from ecoia.semconv import DEVELOPMENT_PHASES
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.dashboard.address import BadAddressError
 from ecoia_dashboards.dashboard.page import Reading
+from ecoia_dashboards.dashboard.pages.runs import quality_bought
 from ecoia_dashboards.dashboard.pages.runs.one_run import seconds_between
+from ecoia_dashboards.dashboard.pages.runs.quality_bought import QualityBought
 from ecoia_dashboards.dashboard.pieces.narrowing import check_names, folded
 from ecoia_dashboards.sums import added
 
@@ -56,6 +58,7 @@ class Runs:
         outside_microjoules: Energy of training that was recorded outside every run; None where a filter of runs is in use.
         savings: What matched runs took beyond the least energy for their quality, by the quarter's report.
         frontiers: Runs compared by quality and energy, by the quarter's report.
+        bought: What quality costs among them: of all runs of the period and the services and phases that are chosen.
         next: Key to go on after; None: there are no more.
         phases: Phases of runs that can be chosen.
         instances: Instances of runs that can be chosen.
@@ -72,6 +75,7 @@ class Runs:
     outside_microjoules: int | None
     savings: tuple[Saving, ...]
     frontiers: tuple[Frontier, ...]
+    bought: tuple[QualityBought, ...]
     next: str | None
     phases: tuple[str, ...]
     instances: tuple[str, ...]
@@ -81,7 +85,7 @@ def read(reading: Reading) -> Runs:
     """Read the page's data.
 
     Raises:
-        BadAddressError: an outcome, a column or a place in the list does not exist.
+        BadAddressError: an outcome, a column or a place in the list does not exist, or the tolerance is no number.
         NotFoundError: the address names a service or a site that does not exist.
     """
     address = reading.address
@@ -107,6 +111,7 @@ def read(reading: Reading) -> Runs:
         outside_microjoules=_outside(every, reading),
         savings=tuple(each for each in reading.report.savings if each.kind == "dominated-runs" and _of_selection(each, reading)),
         frontiers=frontiers,
+        bought=clean(quality_bought.read(reading)),
         next=following,
         phases=tuple(sorted({each.phase for each in every} | set(address.phase))),
         instances=tuple(sorted({instance for each in every for instance in each.instances} | set(address.instance))),

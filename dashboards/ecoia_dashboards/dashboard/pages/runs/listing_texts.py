@@ -10,6 +10,7 @@ from markupsafe import Markup
 from ecoia.report import Quantity
 from ecoia_dashboards import wording
 from ecoia_dashboards.dashboard.page import Figure, Reading, Shown
+from ecoia_dashboards.dashboard.pages.runs import quality_bought_texts
 from ecoia_dashboards.dashboard.pages.runs.listing import MATCHED, OUTCOMES, UNMATCHED, Listed, Runs
 from ecoia_dashboards.dashboard.pages.runs.one_run import seconds_between, short
 from ecoia_dashboards.dashboard.tables import FIGURE, TEXT, Cell, Heading, Link, Mark, Table
@@ -19,7 +20,7 @@ from ecoia_dashboards.language import SHARE_UNIT, Language
 from ecoia_dashboards.wording import N_
 
 MOST_FRONTS = 6
-_EVIDENCE: dict[str, Any] = {"outcome": (), "q": "", "sort": ""}
+_EVIDENCE: dict[str, Any] = {"outcome": (), "q": "", "sort": "", "tolerance": ""}
 """Formula and rows know neither how runs end nor what was searched for."""
 STANDINGS = {UNMATCHED: N_("non, inégalé"), MATCHED: N_("oui")}
 UNKNOWN_OUTCOME = N_("issue inconnue")
@@ -40,6 +41,7 @@ def show(content: Runs, reading: Reading, language: Language) -> Shown:
         "content": content,
         "fronts": list(figures),
         "lost_share": _lost_share(content),
+        "bought": quality_bought_texts.sentence(content.bought, reading, language),
         "spared": _spared(content, reading, language),
         "outside": _outside(content, language),
     }
@@ -49,6 +51,8 @@ def show(content: Runs, reading: Reading, language: Language) -> Shown:
         "instance": [(each, each) for each in content.instances],
     }
     tables = {"runs": _table(content, reading, language)}
+    if content.bought:
+        tables["bought"] = quality_bought_texts.table(content.bought, reading, language)
     return Shown(
         _sentence(content, reading, language),
         _lead(content, language),
