@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, PeriodImpact
-from ecoia.impact.uncertainty import Z95, Cell, Estimate, Interval, variance
+from ecoia.impact.uncertainty import Z95, Cell, Estimate, Interval, contrast_variance
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_SPAN
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -213,15 +213,9 @@ def difference_interval(quarter: Estimate, reference: Estimate) -> Interval | No
         >>> difference_interval(same, same)
         Interval(low=0.0, high=0.0)
     """
-    gsd = Estimate.total((quarter, reference)).gsd
-    cells = [
-        Cell(sign * cell.mean, cell.shared, f"{sign}\n{cell.own}")
-        for sign, estimate in ((1, quarter), (-1, reference))
-        for cell in estimate.cells
-    ]
-    if not cells:
+    if not quarter.cells and not reference.cells:
         return None
-    spread = Z95 * math.sqrt(max(variance(cells, gsd, gsd["own"]), 0.0))
+    spread = Z95 * math.sqrt(contrast_variance(quarter, reference))
     changes = (quarter.value - reference.value, quarter.upper_mean - reference.upper_mean)
     return Interval(min(changes) - spread, max(changes) + spread)
 
@@ -257,13 +251,7 @@ def log_ratio_variance(quarter: Estimate, reference: Estimate) -> float:
         >>> log_ratio_variance(same.scaled(3), same)  # the shared error cancels
         0.0
     """
-    gsd = Estimate.total((quarter, reference)).gsd
-    cells = [
-        Cell(sign * cell.mean / estimate.value, cell.shared, f"{sign}\n{cell.own}")
-        for sign, estimate in ((1, quarter), (-1, reference))
-        for cell in estimate.cells
-    ]
-    return max(variance(cells, gsd, gsd["own"]), 0.0)  # where all errors are shared: 0 up to rounding
+    return contrast_variance(quarter, reference, (quarter.value, reference.value))
 
 
 def footprints_by_service(
