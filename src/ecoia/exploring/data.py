@@ -16,6 +16,7 @@ from ecoia.exploring.selection import DIMENSIONS, Selected, Selection
 from ecoia.exploring.state import QUARTERS_FOLDER, Filled
 from ecoia.factors import Factor, FactorSet
 from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.shared_hosts import SharedHosts
 from ecoia.periods import Quarter
 from ecoia.report import QuarterChange, QuarterlyReport
 
@@ -46,6 +47,7 @@ class Data:
         self.report = lru_cache(_KEPT)(self._report)
         self.selected = lru_cache(_KEPT)(self._selected)
         self.parts = lru_cache(_KEPT)(self._parts)
+        self._beside = lru_cache(_FEW_KEPT)(self._let_through)
         self.energies = lru_cache(_KEPT)(self._energies)
         self.hours = lru_cache(_FEW_KEPT)(lambda selection: behind.hours(self, selection))
         self.runs = lru_cache(_FEW_KEPT)(lambda selection: behind.runs(self, selection))
@@ -147,6 +149,22 @@ class Data:
         return self._gather(selection, "service")
 
     def _gather(self, selection: Selection, by: str | None) -> dict[str, Gathered]:
+        """Sum up what a selection lets through, among all that shared its hosts; of runs, nobody knows what ran beside them."""
+        found = self._let_through(selection, by)
+        if selection.runs:
+            return found
+        hosts = SharedHosts()
+        for file, _ in self.files_of(selection):
+            hosts.add_all(file.hosts)
+        hosts = hosts.on(selection.instances)
+        apart = by if by in ("day", "instance") else None
+        wholes = self._beside(selection.only(services=(), phases=(), region=None), apart)
+        for name, part in found.items():
+            part.hosts = hosts.on((name,)) if by == "instance" else hosts
+            part.whole = wholes.get(name if apart else "")
+        return found
+
+    def _let_through(self, selection: Selection, by: str | None) -> dict[str, Gathered]:
         found: dict[str, Gathered] = {}
         for file, narrowed in self.files_of(selection):
             file.gather(narrowed, by, found, self.shares(selection, file))
@@ -173,7 +191,7 @@ class Data:
     def _energies(self, selection: Selection, by: str) -> Mapping[str, int]:
         """Return the exact energy of each part: what ``parts`` would say of it, without the work that intervals take."""
         if not self._answered(selection, _dimension(by)):
-            found = self._gather(selection, by)
+            found = self._let_through(selection, by)
             return {name: sum(found[name].by_status_microjoules.values()) for name in sorted(found)}
         return {name: part.microjoules for name, part in self.parts(selection, by).items()}
 

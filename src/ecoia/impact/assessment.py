@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ecoia.factors import FactorUse
 from ecoia.impact.cell_sums import BearerAtSite, CellSums
-from ecoia.impact.energy_cells import PPM, CellKey, EnergyCell, ExactSums
+from ecoia.impact.energy_cells import PPM, CellKey, EnergyCell, ExactSums, bearer_of_key
 from ecoia.impact.grid import AppliedFactor, FactorGap, grid_errors, grid_gsds
 from ecoia.impact.ledger_sums import Bearer, LedgerSums
 from ecoia.impact.market import MarketFactors
@@ -188,6 +188,9 @@ class Assessment:
         parameters: Parameters of the assessment.
         whole: All energy of the hosts that ``recorded`` is a part of. None: it is all of it.
 
+    Attributes:
+        hosts: Which hosts bearers were on.
+
     Example:
         >>> from ecoia.factors import default_factors
         >>> Assessment(CellSums(), AssessmentParameters(default_factors())).bearers
@@ -197,13 +200,12 @@ class Assessment:
     def __init__(self, recorded: CellSums, parameters: AssessmentParameters, whole: CellSums | None = None) -> None:
         self._parameters = parameters
         self._grid, self._market = recorded.factors, MarketFactors(parameters.contracts)
-        self._seen = recorded.seen
+        self._seen, self.hosts = recorded.seen, recorded.hosts
         self._impacts: dict[frozenset[BearerAtSite], Impact] = {}
         self._cells: dict[BearerAtSite, list[EnergyCell]] = {}
         cells = _energy_cells(recorded, parameters)
         for cell in cells:
-            key = cell.key
-            self._cells.setdefault(((key.service or None, key.phase), key.site_figures[0]), []).append(cell)
+            self._cells.setdefault((bearer_of_key(cell.key), cell.key.site_figures[0]), []).append(cell)
         self._sharing = Sharing(recorded.hosts, cells if whole is None else _energy_cells(whole, parameters))
 
     @classmethod
@@ -293,7 +295,7 @@ def _energy_cells(recorded: CellSums, parameters: AssessmentParameters) -> list[
     """Return all cells, in the order of their keys."""
     models = recorded.language_models
     return [
-        energy_cell(key, recorded.sums[key], parameters, order, language_model=(key.service or None, key.phase) in models)
+        energy_cell(key, recorded.sums[key], parameters, order, language_model=bearer_of_key(key) in models)
         for order, key in enumerate(sorted(recorded.sums))
     ]
 

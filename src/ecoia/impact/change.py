@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, PeriodImpact
-from ecoia.impact.uncertainty import Z95, Cell, Estimate, Interval, contrast_variance
+from ecoia.impact.uncertainty import Z95, Estimate, Interval, contrast_variance
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_SPAN
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -191,6 +191,7 @@ def change_interval(quarter: Estimate, reference: Estimate) -> Interval | None:
         The interval, 0.1 standing for 10 % more; None where C or C0 is 0.
 
     Example:
+        >>> from ecoia.impact.uncertainty import Cell
         >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
         >>> change_interval(same.scaled(1.5), same)  # the shared error cancels
         Interval(low=0.5, high=0.5)
@@ -209,6 +210,7 @@ def difference_interval(quarter: Estimate, reference: Estimate) -> Interval | No
     calibration is known, the published wall factor applies to both or to neither, as in ``change_interval``.
 
     Example:
+        >>> from ecoia.impact.uncertainty import Cell
         >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
         >>> difference_interval(same, same)
         Interval(low=0.0, high=0.0)
@@ -247,6 +249,7 @@ def log_ratio_variance(quarter: Estimate, reference: Estimate) -> float:
         reference: C0, above 0, in the same unit.
 
     Example:
+        >>> from ecoia.impact.uncertainty import Cell
         >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
         >>> log_ratio_variance(same.scaled(3), same)  # the shared error cancels
         0.0

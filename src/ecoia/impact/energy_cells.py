@@ -8,6 +8,7 @@ from functools import cached_property
 from operator import mul
 from typing import TYPE_CHECKING
 
+from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.sites import FigureIndexes, SiteRatios
 from ecoia.impact.uncertainty import Cell
 from ecoia.methods import AT_WALL, error_class
@@ -20,13 +21,13 @@ if TYPE_CHECKING:  # importing the catalogue's models costs pydantic
 WALL_FACTOR: Mapping[str, float] = {"cpu": 1.48, "gpu": 1.32, "ram": 1.48}
 """Published ratio of energy at the wall to energy of the components, by component: a bias, so it raises the upper bound only.
 
-The ratio of sums over 318 runs on one machine (Core i9-13900K, GeForce RTX 4090; arXiv 2509.22092): figures here are sums, and of a
-sum of runs this is the ratio, where a mean of the runs' ratios weighs short runs as long ones. On runs without the card components
-are processor and memory, so memory has the processor's.
+The ratio of sums over 318 runs on one machine (Core i9-13900K, GeForce RTX 4090; arXiv 2509.22092). Figures here are sums, and
+their ratio is that of sums; the geometric mean of the runs' ratios (1.61 on processors) weighs a short run as a long one. Without
+the card, components are processor and memory, so memory has the processor's.
 """
 
 LANGUAGE_MODEL_WALL_FACTOR = 1.25
-"""The same where the graphics card serves a language model, which keeps the rest of the machine less busy than images do."""
+"""The same of a graphics card that serves a language model; it was 1.37 of cards that classified images."""
 
 
 def published_wall_factor(component: str, *, language_model: bool) -> float:
@@ -76,6 +77,11 @@ class CellKey:
     calibration: int
     site_figures: FigureIndexes
     contracts: tuple[int, ...]
+
+
+def bearer_of_key(key: CellKey) -> Bearer:
+    """Return the bearer of a cell."""
+    return key.service or None, key.phase
 
 
 @dataclass(slots=True)

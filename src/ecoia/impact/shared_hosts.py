@@ -1,14 +1,17 @@
 """What services owe to sharing a host: what one got too much of, the others got too little of, and the meter's sum stands.
 
-A meter reads a whole host; its energy is shared out among the work that ran there by CPU time, or inside a process by the time on
+A meter reads a whole host. Its energy is shared out among the work that ran there by CPU time, inside a process also by time on
 the graphics card. A second of one work draws more than a second of another, so each part i of a host has an unknown relative error
-e_i, and with the parts' shares p of the host's amount (their sum is 1) a part of the amount c_i is wrong by
+e_i. With the parts' shares p of the host's amount (their sum is 1), the amount c_i of a part is wrong by
 
     d_i = c_i (e_i - sum_j p_j e_j),    sum over all parts of d_i = 0.
 
 So a part alone on its host is not wrong at all, a small one is the most, and the host's total does not change. With independent
-errors e of variance r^2, Var d_i = c_i^2 r^2 ((1 - p_i)^2 + sum_{j != i} p_j^2) and Cov(d_i, d_j) = c_i c_j r^2 (sum_k p_k^2 - p_i -
-p_j). Of some parts with the sum W, the error e_j has the weight (c_j where j is among them, else 0) - p_j W: a ``Transfer``.
+errors e of variance r^2,
+
+    Var d_i = c_i^2 r^2 ((1 - p_i)^2 + sum_{j != i} p_j^2),    Cov(d_i, d_j) = c_i c_j r^2 (sum_k p_k^2 - p_i - p_j).
+
+In a sum of some parts, W, the error e_j has the weight c_j - p_j W, or -p_j W where j is not among them: a ``Transfer``.
 
 Parts are services and phases, what a process did outside its spans, and ecoia itself. Idle capacity goes by reserved share and
 declared energy by a statement, so neither is a part. What no program of ecoia recorded is none either: a ledger row does not say
@@ -22,13 +25,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from ecoia.impact.energy_cells import CellKey, EnergyCell, bearer_of_key
 from ecoia.impact.ledger_sums import Bearer, Strand
 from ecoia.impact.uncertainty import Transfer
 from ecoia.semconv import COMPONENTS, DECLARED, KIND_IDLE
 
 if TYPE_CHECKING:
     from ecoia.impact.conditions import ConditionsLookup
-    from ecoia.impact.energy_cells import EnergyCell
 
 
 class Reading(NamedTuple):
@@ -39,6 +42,11 @@ class Reading(NamedTuple):
     name: str
     zone: str
     site: int
+
+    @classmethod
+    def of(cls, key: CellKey) -> Reading:
+        """Return the reading that a cell is of."""
+        return cls(key.component, key.status, key.name, key.zone, key.site_figures[0])
 
 
 Host = tuple[str, tuple[str, ...]]
@@ -74,6 +82,12 @@ class SharedHosts:
         hosts = self.microjoules.setdefault((reading, bearer), {})
         hosts[host] = hosts.get(host, 0) + microjoules
 
+    def add_all(self, other: SharedHosts) -> None:
+        """Add everything of others."""
+        for (reading, bearer), hosts in other.microjoules.items():
+            for host, energy in hosts.items():
+                self.add(reading, bearer, host, energy)
+
     def on(self, instances: Collection[str]) -> SharedHosts:
         """Return what was on some instances; without any, everything."""
         if not instances:
@@ -84,6 +98,17 @@ class SharedHosts:
                 if host[0] in instances:
                     found.add(reading, bearer, host, energy)
         return found
+
+    def with_others(self, bearers: Collection[Bearer]) -> set[tuple[Reading, Bearer]]:
+        """Return what of some bearers shared a host with any other bearer."""
+        shared = {
+            (reading, host) for (reading, bearer), hosts in self.microjoules.items() if bearer not in bearers for host in hosts
+        }
+        return {
+            (reading, bearer)
+            for (reading, bearer), hosts in self.microjoules.items()
+            if bearer in bearers and any((reading, host) in shared for host in hosts)
+        }
 
 
 _Amounts = dict[tuple[Reading, Host], dict[Bearer, float]]
@@ -132,8 +157,7 @@ class Sharing:
         """Return the amount of each bearer on each host: what its energy there stands for."""
         sums: dict[tuple[Reading, Bearer], list[float]] = {}
         for cell in cells:
-            key = cell.key
-            part = Reading(key.component, key.status, key.name, key.zone, key.site_figures[0]), (key.service or None, key.phase)
+            part = Reading.of(cell.key), bearer_of_key(cell.key)
             if part in self._hosts.microjoules:
                 sums.setdefault(part, []).append(mean(cell))
         found: _Amounts = {}

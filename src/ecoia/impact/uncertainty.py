@@ -10,8 +10,8 @@ grid factor. Each service and phase also has an error of its own. With 1 + r_f^2
 So shared errors do not average out, as they would if cells were taken as independent.
 
 What a meter gave is shared out among the parts of a host, so what one part got too much of, the others got too little of. These
-errors move amounts between parts and leave their sum alone. They are *transfers* t_j, one for each part j, each with an independent
-error of its own, and add sum_j t_j^2 r_j^2 to Var (``shared_hosts``).
+errors move amounts between parts and leave their sum alone. They are *transfers* t_j, one for each part j, each with an
+independent error, and add sum_j t_j^2 r_j^2 to Var (``shared_hosts``).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Transfer(NamedTuple):
     Attributes:
         amount: What the sum changes by where this part was given too little by its whole, in the unit of the sum.
         error: Name of the error's geometric standard deviation.
-        part: The part: a service and phase. All its transfers with one ``error`` share it, on whatever host and in whatever quarter.
+        part: The part: a service and phase. All its transfers with one ``error`` share it, on all hosts and in all quarters.
     """
 
     amount: float
