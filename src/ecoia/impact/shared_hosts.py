@@ -1,8 +1,8 @@
 """What services owe to sharing a host: what one got too much of, the others got too little of, and the meter's sum stands.
 
 A meter reads a whole host. Its energy is shared out among the work that ran there by CPU time, inside a process also by time on
-the graphics card. A second of one work draws more than a second of another, so each part i of a host has an unknown relative error
-e_i. With the parts' shares p of the host's amount (their sum is 1), the amount c_i of a part is wrong by
+the graphics card. A second of one work draws more than a second of another, so each part i of a host has an unknown relative
+error e_i. With the parts' shares p of the host's amount (their sum is 1), the amount c_i of a part is wrong by
 
     d_i = c_i (e_i - sum_j p_j e_j),    sum over all parts of d_i = 0.
 
