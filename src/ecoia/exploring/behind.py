@@ -29,7 +29,7 @@ from ecoia.exploring.tables import from_limbs, sum_of
 from ecoia.impact.assessment import energy_cell
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.impact.energy_cells import CellKey, EnergyCell, ExactSums, bearer_of_key
-from ecoia.impact.shared_hosts import Reading
+from ecoia.impact.shared_hosts import Reading, SharedHosts
 from ecoia.periods import utc_datetime
 from ecoia.records import Row
 from ecoia.report.quantities import scaled
@@ -117,7 +117,8 @@ def formula(data: Data, selection: Selection) -> list[FormulaTerm]:
     uses = list(gathered.uses)
     groups: dict[tuple[CellKey, bool], ExactSums] = {}
     shared: dict[tuple[CellKey, bool], int] = {}
-    with_others = gathered.hosts.with_others({bearer_of_key(key) for key in gathered.sums})
+    hosts = gathered.sharing.hosts if gathered.sharing else SharedHosts()
+    with_others = hosts.with_others({bearer_of_key(key) for key in gathered.sums})
     for key, sums in gathered.sums.items():
         bearer = bearer_of_key(key)
         group = _without_bearer(key), key.component == "gpu" and bearer in gathered.language_models
@@ -194,6 +195,7 @@ def runs(data: Data, selection: Selection) -> list[RunLine]:
             known.start_ns, known.end_ns = min(known.start_ns, start), max(known.end_ns, end)
             known.microjoules += from_limbs(low, high)
             known.simulated |= bool(simulated)
+    data.put_beside_the_rest(took, selection)
     ends = _ends(data)
     parameters = data.parameters
     lines = [

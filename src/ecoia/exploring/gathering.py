@@ -17,7 +17,7 @@ from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.period_impact import TRAINING_PHASES, BearerImpacts
-from ecoia.impact.shared_hosts import SharedHosts
+from ecoia.impact.shared_hosts import Sharing
 from ecoia.report import Quantity
 from ecoia.report.quantities import headline, per_unit, quantity, shown
 from ecoia.semconv import KIND_IDLE, KIND_SPAN
@@ -51,8 +51,7 @@ class Gathered:
         shares: Shares of the making of equipment.
         undescribed: By bearer, its instances whose machine is not described.
         language_models: Bearers that served a language model on our own cards.
-        hosts: Which hosts bearers were on.
-        whole: All that was on these hosts then, of which this is a part. None: nothing else was.
+        sharing: Which hosts it shared, and with what. None: none.
         simulated: Whether any of it is simulated.
         equipment: Whether any machine is described.
         splits_making: Whether making of equipment is known of what was selected.
@@ -68,8 +67,7 @@ class Gathered:
     shares: list[EmbodiedShare] = field(default_factory=list)
     undescribed: dict[Bearer, set[str]] = field(default_factory=dict)
     language_models: frozenset[Bearer] = frozenset()
-    hosts: SharedHosts = field(default_factory=SharedHosts)
-    whole: Gathered | None = None
+    sharing: Sharing | None = None
     simulated: bool = False
     equipment: bool = False
     splits_making: bool = True
@@ -128,18 +126,17 @@ class Gathered:
             contracted, uncovered = market.terms(key.contracts)
             sums.contracted, sums.uncovered = sums.microjoules * contracted, sums.emitted * uncovered
         uses = UsedFactors(self.uses, self.uses.values())
-        return CellSums(self.sums, self.seen, uses, self.hosts, self.language_models)
+        return CellSums(self.sums, self.seen, uses, language_models=self.language_models)
 
     def impacts(self, parameters: AssessmentParameters) -> BearerImpacts:
         """Assess it."""
-        whole = self.whole.cells(parameters) if self.whole else None
         unknown = {} if self.splits_making else {"embodied": NOT_SPLIT}
         if not self.equipment:
             unknown["embodied"] = "no-equipment"
         if not self.splits_work:
             unknown["api"] = NOT_SPLIT
         return BearerImpacts(
-            Assessment(self.cells(parameters), parameters, whole),
+            Assessment(self.cells(parameters), parameters, self.sharing),
             self.shares,
             self.token_uses(),
             self.undescribed,

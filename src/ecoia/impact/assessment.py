@@ -186,7 +186,7 @@ class Assessment:
     Args:
         recorded: Recorded energy by cell.
         parameters: Parameters of the assessment.
-        whole: All energy of the hosts that ``recorded`` is a part of. None: it is all of it.
+        sharing: Which hosts it shared, and with what. None: as ``recorded`` says, with nothing that is not in it.
 
     Attributes:
         hosts: Which hosts bearers were on.
@@ -197,16 +197,16 @@ class Assessment:
         set()
     """
 
-    def __init__(self, recorded: CellSums, parameters: AssessmentParameters, whole: CellSums | None = None) -> None:
+    def __init__(self, recorded: CellSums, parameters: AssessmentParameters, sharing: Sharing | None = None) -> None:
         self._parameters = parameters
         self._grid, self._market = recorded.factors, MarketFactors(parameters.contracts)
         self._seen, self.hosts = recorded.seen, recorded.hosts
         self._impacts: dict[frozenset[BearerAtSite], Impact] = {}
         self._cells: dict[BearerAtSite, list[EnergyCell]] = {}
-        cells = _energy_cells(recorded, parameters)
+        cells = energy_cells(recorded, parameters)
         for cell in cells:
             self._cells.setdefault((bearer_of_key(cell.key), cell.key.site_figures[0]), []).append(cell)
-        self._sharing = Sharing(recorded.hosts, cells if whole is None else _energy_cells(whole, parameters))
+        self._sharing = sharing or Sharing(recorded.hosts, cells)
 
     @classmethod
     def of(cls, recorded: LedgerSums, parameters: AssessmentParameters) -> Assessment:
@@ -291,7 +291,7 @@ class Assessment:
         )
 
 
-def _energy_cells(recorded: CellSums, parameters: AssessmentParameters) -> list[EnergyCell]:
+def energy_cells(recorded: CellSums, parameters: AssessmentParameters) -> list[EnergyCell]:
     """Return all cells, in the order of their keys."""
     models = recorded.language_models
     return [

@@ -121,13 +121,16 @@ class Sharing:
         hosts: Which hosts bearers were on.
         cells: All cells of these hosts.
 
+    Attributes:
+        hosts: Which hosts bearers were on.
+
     Example:
         >>> Sharing(SharedHosts(), ()).transfers("energy", (), lambda cell: cell.energy_kwh)
         ()
     """
 
     def __init__(self, hosts: SharedHosts, cells: Sequence[EnergyCell]) -> None:
-        self._hosts, self._cells = hosts, cells
+        self.hosts, self._cells = hosts, cells
         self._whole: dict[str, _Amounts] = {}
 
     def transfers(self, quantity: str, cells: Sequence[EnergyCell], mean: Callable[[EnergyCell], float]) -> tuple[Transfer, ...]:
@@ -158,11 +161,11 @@ class Sharing:
         sums: dict[tuple[Reading, Bearer], list[float]] = {}
         for cell in cells:
             part = Reading.of(cell.key), bearer_of_key(cell.key)
-            if part in self._hosts.microjoules:
+            if part in self.hosts.microjoules:
                 sums.setdefault(part, []).append(mean(cell))
         found: _Amounts = {}
         for (reading, bearer), means in sums.items():
-            hosts: Mapping[Host, int] = self._hosts.microjoules[reading, bearer]
+            hosts: Mapping[Host, int] = self.hosts.microjoules[reading, bearer]
             amount, energy = math.fsum(means), sum(hosts.values())
             for host, part_of_it in hosts.items():
                 found.setdefault((reading, host), {})[bearer] = amount * (part_of_it / energy)

@@ -75,6 +75,10 @@ class Transfer(NamedTuple):
     error: str
     part: str
 
+    def times(self, factor: float) -> Transfer:
+        """Return the transfer of as many times the sum."""
+        return Transfer(self.amount * factor, self.error, self.part)
+
 
 def log_variance(cells: Sequence[Cell], gsd: Mapping[str, float], own_gsd: float, transfers: Iterable[Transfer] = ()) -> float:
     """Return s^2 of a sum of cells, by the module's formula.
@@ -175,7 +179,7 @@ def contrast_variance(one: Estimate, other: Estimate, divisors: tuple[float, flo
     gsd = Estimate.total((one, other)).gsd
     signed = [(sign / divisor, sign, estimate) for sign, divisor, estimate in zip((1, -1), divisors, (one, other), strict=True)]
     cells = [Cell(by * cell.mean, cell.shared, f"{sign}\n{cell.own}") for by, sign, each in signed for cell in each.cells]
-    transfers = [transfer._replace(amount=by * transfer.amount) for by, _, each in signed for transfer in each.transfers]
+    transfers = [transfer.times(by) for by, _, each in signed for transfer in each.moved]
     return max(variance(cells, gsd, gsd["own"], transfers), 0.0)  # where all errors are shared: 0 up to rounding
 
 
@@ -249,9 +253,17 @@ class Estimate:
         return math.fsum(cell.mean for cell in self.cells)
 
     @cached_property
+    def moved(self) -> tuple[Transfer, ...]:
+        """The transfers, those of one error and part added up; the order of ``transfers`` changes no digit of it."""
+        amounts: dict[tuple[str, str], list[float]] = {}
+        for transfer in self.transfers:
+            amounts.setdefault((transfer.error, transfer.part), []).append(transfer.amount)
+        return tuple(Transfer(math.fsum(each), error, part) for (error, part), each in amounts.items())
+
+    @cached_property
     def log_variance(self) -> float:
         """s^2, by the module's formula; 0 where the sum is 0."""
-        return log_variance(self.cells, self.gsd, self.gsd["own"], self.transfers) if self.value else 0.0
+        return log_variance(self.cells, self.gsd, self.gsd["own"], self.moved) if self.value else 0.0
 
     @property
     def interval(self) -> Interval | None:
@@ -268,7 +280,7 @@ class Estimate:
     def scaled(self, factor: float) -> Estimate:
         """Multiply the sum by a number without error."""
         cells = tuple(Cell(cell.mean * factor, cell.shared, cell.own) for cell in self.cells)
-        transfers = tuple(each._replace(amount=each.amount * factor) for each in self.transfers)
+        transfers = tuple(each.times(factor) for each in self.transfers)
         return Estimate(cells, self.gsd, self.upper_mean * factor, transfers)
 
     def with_error(self, name: str, gsd: float) -> Estimate:
