@@ -1,8 +1,10 @@
 """Why ecoia and codecarbon give other figures of one script: what each of them counts.
 
-``python benchmarks/why_figures_differ.py [--seconds 20]`` runs the same matrix products, in one thread, four times: under ecoia with
-``scope`` ``process`` and ``host``, and under codecarbon with ``tracking_mode`` ``machine`` and ``process``. It prints joules, what
-each figure says, and how busy the machine was. Nothing is sent anywhere. docs/why_figures_differ.md explains the table.
+``python benchmarks/why_figures_differ.py [--seconds 20]`` runs the same matrix products, in one thread, four times: under ecoia
+with ``scope`` ``process`` and ``host``, and under codecarbon with ``tracking_mode`` ``machine`` and ``process``. It prints
+joules, what each figure says, and how busy the machine was. Nothing is sent anywhere.
+
+docs/why_figures_differ.md explains the table.
 """
 
 from __future__ import annotations
@@ -49,6 +51,11 @@ import ecoia
 with ecoia.track(service="products", phase="training"):
     measured(seconds)
 ecoia.flush(60)
+rows = ecoia.read("rows", source="journal")
+result["joules"], result["beside"] = (
+    {name: float(some[f"{name}_microjoules"].fillna(0).sum()) / 1e6 for name in ("cpu", "gpu", "ram")}
+    for some in (rows[rows["kind"] == "span"], rows[rows["kind"] != "span"])
+)
 """
 )
 
@@ -65,7 +72,7 @@ measured(seconds)
 tracker.stop()
 told = tracker.final_emissions_data
 result["joules"] = {name: getattr(told, f"{name}_energy") * 3.6e6 for name in ("cpu", "gpu", "ram")}
-result["own"] = {}
+result["beside"] = {}
 """
 )
 
@@ -95,32 +102,13 @@ TOOLS = (
 )
 
 
-def ecoia_joules(home: Path, result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add up the journal of a program: the energy of its spans, and of what it recorded beside them."""
-    spans: dict[str, float] = dict.fromkeys(("cpu", "gpu", "ram"), 0.0)
-    beside = dict(spans)
-    environment = os.environ | {"ECOIA_HOME": str(home)}
-    for row in _rows(environment):
-        into = spans if row["kind"] == "span" else beside
-        for name, energy in row["energy_microjoules"].items():
-            into[name] += (energy or 0) / 1e6
-    return {"joules": spans, "own": beside}
-
-
-def _rows(environment: Mapping[str, str]) -> list[dict[str, Any]]:
-    from ecoia.delivery.journal_rows import journal_rows
-
-    return list(journal_rows(Path(environment["ECOIA_HOME"])))
-
-
-def measure(tool: Tool, seconds: float) -> dict[str, Any]:
+def measure(tool: Tool, seconds: float) -> Mapping[str, Any]:
     """Run the script under one tool."""
     ours = tool.program is _ECOIA
     finished = run(
         tool.program,
         environment={"ECOIA_SCOPE": tool.scope} if ours else None,
         timeout_seconds=seconds + 120,
-        after=ecoia_joules if ours else None,
         seconds=seconds,
         mode=tool.scope,
     )
@@ -130,11 +118,14 @@ def measure(tool: Tool, seconds: float) -> dict[str, Any]:
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Write the results as a table in Markdown."""
     machine = sum(results[TOOLS[2].name]["joules"].values())
-    lines = ["| tool and scope | CPU | GPU | RAM | sum | of codecarbon's machine | what it says |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| tool and scope | CPU | GPU | RAM | sum | of codecarbon's machine | what it says |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for tool in TOOLS:
         found = results[tool.name]
         each = [found["joules"][name] for name in ("cpu", "gpu", "ram")]
-        beside = sum(found["own"].values())
+        beside = sum(found["beside"].values())
         total = f"**{sum(each):.1f}**" + (f" (+ {beside:.1f} outside its span)" if beside else "")
         share = f"{sum(each) / machine:.1%}" if machine else "–"
         lines.append(f"| {tool.name} | " + " | ".join(f"{one:.1f}" for one in each) + f" | {total} | {share} | {tool.says} |")
@@ -143,7 +134,10 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 def conditions(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Say how busy the machine was while each tool measured."""
-    lines = ["| tool and scope | products | J per product | its CPU time | the machine's | its share |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| tool and scope | products | J per product | its CPU time | the machine's | its share |",
+        "|---|---|---|---|---|---|",
+    ]
     for tool in TOOLS:
         found = results[tool.name]
         own, host = found["own_cpu_seconds"], found["host_cpu_seconds"]
@@ -161,7 +155,8 @@ def main() -> None:
     options = parser.parse_args()
     before = os.getloadavg()[0]
     results = {tool.name: measure(tool, options.seconds) for tool in TOOLS}
-    print(f"Joules; codecarbon {version('codecarbon')}, {os.cpu_count()} CPUs, load {before:.1f} before, {os.getloadavg()[0]:.1f} after\n")
+    loads = f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after"
+    print(f"Joules; codecarbon {version('codecarbon')}, {os.cpu_count()} CPUs, {loads}\n")
     print(table(results), conditions(results), sep="\n\n")
     if options.json:
         options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
