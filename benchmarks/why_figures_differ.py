@@ -52,8 +52,10 @@ with ecoia.track(service="products", phase="training"):
     measured(seconds)
 ecoia.flush(60)
 rows = ecoia.read("rows", source="journal")
+names = ("cpu", "gpu", "ram")
+result["methods"] = {name: sorted({each for each in rows[f"{name}_method"].dropna()}) for name in names}
 result["joules"], result["beside"] = (
-    {name: float(some[f"{name}_microjoules"].fillna(0).sum()) / 1e6 for name in ("cpu", "gpu", "ram")}
+    {name: float(some[f"{name}_microjoules"].fillna(0).sum()) / 1e6 for name in names}
     for some in (rows[rows["kind"] == "span"], rows[rows["kind"] != "span"])
 )
 """
@@ -157,6 +159,8 @@ def main() -> None:
     results = {tool.name: measure(tool, options.seconds) for tool in TOOLS}
     loads = f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after"
     print(f"Joules; codecarbon {version('codecarbon')}, {os.cpu_count()} CPUs, {loads}\n")
+    methods = results[TOOLS[0].name]["methods"]
+    print("ecoia's methods: " + "; ".join(f"{name} {', '.join(used)}" for name, used in methods.items() if used) + "\n")
     print(table(results), conditions(results), sep="\n\n")
     if options.json:
         options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
