@@ -53,7 +53,7 @@ with ecoia.track(service="products", phase="training"):
 ecoia.flush(60)
 rows = ecoia.read("rows", source="journal")
 names = ("cpu", "gpu", "ram")
-result["methods"] = {name: sorted({each for each in rows[f"{name}_method"].dropna()}) for name in names}
+result["methods"] = {name: sorted(set(rows[f"{name}_method"][rows[f"{name}_microjoules"].notna()])) for name in names}
 result["joules"], result["beside"] = (
     {name: float(some[f"{name}_microjoules"].fillna(0).sum()) / 1e6 for name in names}
     for some in (rows[rows["kind"] == "span"], rows[rows["kind"] != "span"])

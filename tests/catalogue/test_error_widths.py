@@ -44,7 +44,9 @@ GRID = ("co2e_operational", "co2e")
 FILLED = FactorSet(half_hourly("FRA", "2026-11-23T10:00", [10.0, None, 20.0]), id="rte").choose(fill="previous")
 
 
-def built(folder: Path, one: Record | Sequence[Record], factors: FactorSet, files: dict[str, str], **gsd: float) -> QuarterlyReport:
+def built(
+    folder: Path, one: Record | Sequence[Record], factors: FactorSet, files: dict[str, str], **gsd: float
+) -> QuarterlyReport:
     chosen = {"method": f"gsd: {dict(gsd)}\nbecause: test\n"} if gsd else {}
     return build_report(
         fold([one] if isinstance(one, Record) else one),
@@ -108,7 +110,10 @@ def test_a_chosen_deviation_of_attribution_reaches_the_services_of_a_host_and_no
 ) -> None:
     energy: dict[str, int | None] = {"cpu": None, "ram": None, "gpu": None} | {component: kwh(1)}
     two = [record(service=name, methods={component: SIMULATED}, **energy) for name in "ab"]  # type: ignore[arg-type]
-    before, after = built(tmp_path / "a", two, THIS_YEAR, {}), built(tmp_path / "b", two, THIS_YEAR, {}, **{f"attribution-{component}": 6.0})
+    before, after = (
+        built(tmp_path / "a", two, THIS_YEAR, {}),
+        built(tmp_path / "b", two, THIS_YEAR, {}, **{f"attribution-{component}": 6.0}),
+    )
     assert width(after.totals.energy) == pytest.approx(width(before.totals.energy))
     assert width(after.footprint.co2e_operational) == pytest.approx(width(before.footprint.co2e_operational))
     for old, new in zip(before.services, after.services, strict=True):

@@ -22,7 +22,7 @@ from ecoia.impact.grid import FactorGap
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Cell, interval, log_variance, precision_class
 from ecoia.methods import SERVER_SHARE, SERVER_SHARE_RAM, Method
-from ecoia.records import Record, Row, fold
+from ecoia.records import Record, Row, Tokens, fold
 from support.factor_sets import factor, half_hourly
 from support.records import DECLARED, GENERIC, LOAD, RAPL, kwh, record
 
@@ -331,6 +331,16 @@ def test_a_share_of_a_server_and_a_load_model_have_separate_errors() -> None:
     s2 = math.log(1 + (2 * (model * own - 1) + 2 * (own - 1)) / 4)
     assert both.energy_components_interval is not None
     assert both.energy_components_interval.high == pytest.approx(2 * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+
+
+def test_a_card_that_serves_a_language_model_of_ours_has_the_wall_factor_of_language_models() -> None:
+    served = record(cpu=kwh(1), gpu=kwh(4), ram=None, tokens=(Tokens("vllm", "llama", 10, 20),))
+    hosted = record(cpu=kwh(1), gpu=kwh(4), ram=None, tokens=(Tokens("openai", "gpt-4o", 10, 20),))
+    idle = record(cpu=None, gpu=kwh(2), ram=None, kind="idle", phase=None)
+    for one, expected in ((served, 1.48 + 4 * 1.25 + 2 * 1.32), (hosted, 1.48 + 4 * 1.32 + 2 * 1.32)):
+        energy = impact(one, idle).energy
+        assert energy is not None
+        assert energy.upper_mean == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("method", "gsd"), [(LOAD, 1.5), (GENERIC, 2.0)])
