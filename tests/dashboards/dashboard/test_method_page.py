@@ -62,7 +62,7 @@ def test_the_hypothesis_that_weighs_most_is_in_the_lead_and_the_title(explorer: 
     report = explorer.report(QUARTER)
     most = max(report.sensitivities, key=lambda each: abs(each.value.value - report.footprint.co2e_operational.value))  # type: ignore[operator]
     assert known(report)[0] == most
-    assert "de 0,915\u00a0tCO₂e à 1,27\u00a0tCO₂e" in page.lead
+    assert "de 0,915\u00a0tCO₂e à 1,24\u00a0tCO₂e" in page.lead
     assert "+\u202f38,6\u00a0%" in page.figures["sensitivity"].chart.title
 
 
