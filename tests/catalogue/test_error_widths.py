@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from ecoia import catalogue
 from ecoia.catalogue import api
 from ecoia.catalogue.error_widths import GSD, LISTED_WHERE_USED
 from ecoia.factors import FactorSet
-from ecoia.methods import SERVER_SHARE, Method
+from ecoia.methods import SERVER_SHARE, SIMULATED, Method
 from ecoia.periods import Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.report import Quantity, QuarterlyReport, build_report
@@ -43,10 +44,12 @@ GRID = ("co2e_operational", "co2e")
 FILLED = FactorSet(half_hourly("FRA", "2026-11-23T10:00", [10.0, None, 20.0]), id="rte").choose(fill="previous")
 
 
-def built(folder: Path, one: Record, factors: FactorSet, files: dict[str, str], **gsd: float) -> QuarterlyReport:
+def built(
+    folder: Path, one: Record | Sequence[Record], factors: FactorSet, files: dict[str, str], **gsd: float
+) -> QuarterlyReport:
     chosen = {"method": f"gsd: {dict(gsd)}\nbecause: test\n"} if gsd else {}
     return build_report(
-        fold([one]),
+        fold([one] if isinstance(one, Record) else one),
         Q4,
         settings=make_settings(zone="FRA"),
         catalogue=write_catalogue(folder, equipment=EQUIPMENT, **files, **chosen),
@@ -101,9 +104,31 @@ def test_a_chosen_deviation_reaches_what_rests_on_it_and_nothing_else(
         assert (width(new) != width(old)) == (indicator in reached), indicator
 
 
+@pytest.mark.parametrize("component", ["cpu", "ram", "gpu"])
+def test_a_chosen_deviation_of_attribution_reaches_the_services_of_a_host_and_not_their_sum(
+    tmp_path: Path, component: str
+) -> None:
+    energy: dict[str, int | None] = {"cpu": None, "ram": None, "gpu": None} | {component: kwh(1)}
+    two = [record(service=name, methods={component: SIMULATED}, **energy) for name in "ab"]  # type: ignore[arg-type]
+    before, after = (
+        built(tmp_path / "a", two, THIS_YEAR, {}),
+        built(tmp_path / "b", two, THIS_YEAR, {}, **{f"attribution-{component}": 6.0}),
+    )
+    assert width(after.totals.energy) == pytest.approx(width(before.totals.energy))
+    assert width(after.footprint.co2e_operational) == pytest.approx(width(before.footprint.co2e_operational))
+    for old, new in zip(before.services, after.services, strict=True):
+        assert new.footprint.co2e_operational.value == old.footprint.co2e_operational.value
+        wide, narrow = width(new.footprint.co2e_operational), width(old.footprint.co2e_operational)
+        assert wide is not None
+        assert narrow is not None
+        assert wide > 2 * narrow
+
+
 def test_every_deviation_has_its_case_and_is_in_the_data_with_its_reason(tmp_path: Path) -> None:
     (mark,) = test_a_chosen_deviation_reaches_what_rests_on_it_and_nothing_else.pytestmark  # type: ignore[attr-defined]
-    assert {case[0] for case in mark.args[1]} == set(GSD) - {"backcast"}  # of a baseline: tests/report/test_report.py
+    # ``backcast`` is of a baseline (tests/report/test_report.py), the others of the parts of a host (below).
+    elsewhere = {"backcast", "attribution-cpu", "attribution-ram", "attribution-gpu"}
+    assert {case[0] for case in mark.args[1]} == set(GSD) - elsewhere
     plain = built(tmp_path / "a", record(cpu=1), THIS_YEAR, {})
     listed = {name: gsd for name, gsd in GSD.items() if name not in LISTED_WHERE_USED}
     assert [(each.name, each.gsd, each.default) for each in plain.deviations] == [(n, g, g) for n, g in listed.items()]

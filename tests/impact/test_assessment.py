@@ -22,7 +22,7 @@ from ecoia.impact.grid import FactorGap
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Cell, interval, log_variance, precision_class
 from ecoia.methods import SERVER_SHARE, SERVER_SHARE_RAM, Method
-from ecoia.records import Record, Row, fold
+from ecoia.records import Record, Row, Tokens, fold
 from support.factor_sets import factor, half_hourly
 from support.records import DECLARED, GENERIC, LOAD, RAPL, kwh, record
 
@@ -128,7 +128,7 @@ def test_without_calibration_the_upper_bound_takes_in_the_wall_but_not_for_decla
     cpu = impact(record(cpu=kwh(1), ram=None))
     gpu = impact(record(cpu=None, gpu=kwh(1), ram=None))
     declared = impact(record(cpu=kwh(1), ram=None, methods={"cpu": DECLARED}))
-    for found, factor_ in ((cpu, 1.61), (gpu, 1.32), (declared, 1.0)):
+    for found, factor_ in ((cpu, 1.48), (gpu, 1.32), (declared, 1.0)):
         assert found.energy_interval is not None
         assert found.energy_components_interval is not None
         assert found.energy_interval.high == pytest.approx(factor_ * found.energy_components_interval.high)
@@ -333,6 +333,16 @@ def test_a_share_of_a_server_and_a_load_model_have_separate_errors() -> None:
     assert both.energy_components_interval.high == pytest.approx(2 * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
 
 
+def test_a_card_that_serves_a_language_model_of_ours_has_the_wall_factor_of_language_models() -> None:
+    served = record(cpu=kwh(1), gpu=kwh(4), ram=None, tokens=(Tokens("vllm", "llama", 10, 20),))
+    hosted = record(cpu=kwh(1), gpu=kwh(4), ram=None, tokens=(Tokens("openai", "gpt-4o", 10, 20),))
+    idle = record(cpu=None, gpu=kwh(2), ram=None, kind="idle", phase=None)
+    for one, expected in ((served, 1.48 + 4 * 1.25 + 2 * 1.32), (hosted, 1.48 + 4 * 1.32 + 2 * 1.32)):
+        energy = impact(one, idle).energy
+        assert energy is not None
+        assert energy.upper_mean == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("method", "gsd"), [(LOAD, 1.5), (GENERIC, 2.0)])
 def test_what_a_load_model_recorded_keeps_its_error_and_its_wall(method: Method, gsd: float) -> None:
     """Also of virtual machines, which were charged whole sockets before they were charged their share."""
@@ -342,7 +352,7 @@ def test_what_a_load_model_recorded_keeps_its_error_and_its_wall(method: Method,
     assert found.energy_at_wall_microjoules == 0
     assert found.energy_interval is not None
     assert found.energy_interval.low == pytest.approx(math.exp(-s2 / 2 - 1.96 * math.sqrt(s2)))
-    assert found.energy_interval.high == pytest.approx(1.61 * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+    assert found.energy_interval.high == pytest.approx(WALL_FACTOR["cpu"] * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
     assert impact(one, calibrations=[calibration()]).energy_kwh == 1.42
 
 

@@ -401,7 +401,7 @@ def test_the_trajectory_is_that_of_the_page(examples: dict[str, tuple[str, float
 def test_the_addition_to_a_baseline_is_that_of_the_page(examples: dict[str, tuple[str, float]], tmp_path: Path) -> None:
     used = (("2024-02-05", "a", 10), ("2024-05-05", "a", 10), ("2024-08-05", "a", 10), ("2024-08-06", "b", 6))
     found = build_report(
-        fold([record(f"{day}T10:00", cpu=kwh(energy), ram=None, service=service) for day, service, energy in used]),
+        fold([record(f"{d}T10:00", cpu=kwh(e), ram=None, service=name, instance=f"host-{name}") for d, name, e in used]),
         Quarter(2024, 3),
         settings=make_settings(timezone="UTC"),
         catalogue=write_catalogue(
@@ -447,6 +447,8 @@ def test_each_deviation_of_the_page_is_that_of_the_code(repository: Path) -> Non
             "server-share-vendor",
             "server-share-generic",
         ],
+        "sharing of a host by CPU time: processor or wattmeter; memory": ["attribution-cpu", "attribution-ram"],
+        "sharing of a graphics card inside a process": ["attribution-gpu"],
         "declared activity": ["declared"],
         "PUE measured, declared, default": ["pue-measured", "pue-declared", "pue-default"],
         "grid factor of the same year; of an earlier year": ["grid-same-year", "grid-previous-year"],

@@ -438,7 +438,7 @@ def test_services_then_total_is_the_total_and_neither_order_nor_splitting_change
 
 def test_parts_that_share_an_error_are_wider_together_than_if_they_were_apart(tmp_path: Path) -> None:
     cat = write_catalogue(tmp_path, sites=SITES, equipment=EQUIPMENT)
-    services = [record("2026-11-05T10:00", cpu=kwh(1), ram=None, instance="north-1", service=f"s-{n}") for n in range(9)]
+    services = [record("2026-11-05T10:00", cpu=kwh(1), ram=None, instance=f"north-{n}", service=f"s-{n}") for n in range(9)]
     built = report(*services, catalogue=cat)
     one, all_ = built.services[0].footprint.co2e_operational, built.footprint.co2e_operational
     assert one.low is not None

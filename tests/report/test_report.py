@@ -1005,13 +1005,13 @@ def test_a_change_is_explained_against_the_quarter_before_and_the_year_before() 
 def test_terms_of_a_report_add_up_whatever_changed(tmp_path: Path) -> None:
     records = [
         worked("2025-11-05T10:00", 8, 4000),
-        worked("2025-11-05T11:00", 1, service="gone"),
-        worked("2025-11-06T11:00", 1, service="bot"),
+        worked("2025-11-05T11:00", 1, service="gone", instance="other"),
+        worked("2025-11-06T11:00", 1, service="bot", instance="other"),
         worked("2026-11-05T10:00", 10, 9000),
-        worked("2026-11-05T12:00", 3, phase="training"),
-        worked("2026-11-05T11:00", 2, service="come"),
-        worked("2026-11-06T11:00", 3, service="bot", methods={"cpu": LOAD}),
-        worked("2026-11-06T12:00", 1, service=None, phase=None, kind="unattributed"),
+        worked("2026-11-05T12:00", 3, phase="training", instance="other"),
+        worked("2026-11-05T11:00", 2, service="come", instance="other"),
+        worked("2026-11-06T11:00", 3, service="bot", methods={"cpu": LOAD}, instance="other"),
+        worked("2026-11-06T12:00", 1, service=None, phase=None, kind="unattributed", instance="other"),
     ]
     services = """\
 services:

@@ -16,6 +16,9 @@ GSD: Mapping[str, float] = {
     "server-share": 1.5,  # a virtual machine's share of a server of a known generation, at the wall
     "server-share-vendor": 1.6,  # the same where only the processor's maker is known
     "server-share-generic": 1.75,  # the same where not even that is known
+    "attribution-cpu": 1.35,  # a host's processors, or its wattmeter, shared out by CPU time
+    "attribution-ram": 2.0,  # its memory, shared out by CPU time too
+    "attribution-gpu": 1.25,  # a graphics card, shared out among what ran in one process
     "declared": 1.5,  # energy entered by hand: no better than a model, by our judgement
     "pue-measured": 1.03,
     "pue-declared": 1.10,

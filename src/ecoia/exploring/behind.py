@@ -28,7 +28,8 @@ from ecoia.exploring.selection import Selected, Selection
 from ecoia.exploring.tables import from_limbs, sum_of
 from ecoia.impact.assessment import energy_cell
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
-from ecoia.impact.energy_cells import CellKey, EnergyCell, ExactSums
+from ecoia.impact.energy_cells import CellKey, EnergyCell, ExactSums, bearer_of_key
+from ecoia.impact.shared_hosts import Reading, SharedHosts
 from ecoia.periods import utc_datetime
 from ecoia.records import Row
 from ecoia.report.quantities import scaled
@@ -114,14 +115,21 @@ def formula(data: Data, selection: Selection) -> list[FormulaTerm]:
     """List the terms that the selection's energy and CO2e of use are the sums of, largest energy first."""
     gathered = data.gathered(selection)
     uses = list(gathered.uses)
-    groups: dict[CellKey, ExactSums] = {}
+    groups: dict[tuple[CellKey, bool], ExactSums] = {}
+    shared: dict[tuple[CellKey, bool], int] = {}
+    hosts = gathered.sharing.hosts if gathered.sharing else SharedHosts()
+    with_others = hosts.with_others({bearer_of_key(key) for key in gathered.sums})
     for key, sums in gathered.sums.items():
-        found = groups.setdefault(_without_bearer(key), ExactSums())
+        bearer = bearer_of_key(key)
+        group = _without_bearer(key), key.component == "gpu" and bearer in gathered.language_models
+        found = groups.setdefault(group, ExactSums())
         found.microjoules += sums.microjoules
         found.emitted += sums.emitted
+        shared[group] = shared.get(group, 0) + (sums.microjoules if (Reading.of(key), bearer) in with_others else 0)
     terms = []
-    for key, sums in groups.items():
-        cell, use = energy_cell(key, sums, data.parameters), uses[key.factor_use] if key.factor_use >= 0 else None
+    for (key, language_model), sums in groups.items():
+        cell = energy_cell(key, sums, data.parameters, language_model=language_model)
+        use = uses[key.factor_use] if key.factor_use >= 0 else None
         known = use is not None and cell.microjoules > 0
         terms.append(
             FormulaTerm(
@@ -139,6 +147,8 @@ def formula(data: Data, selection: Selection) -> list[FormulaTerm]:
                 factor_set=use.factor_set if use else None,
                 factor_source=use.source if use else None,
                 kg=cell.kilograms(cell.sums.emitted) if use else None,
+                wall_bias=cell.wall_bias,
+                shared_microjoules=shared[key, language_model],
             )
         )
     return sorted(terms, key=lambda each: (-each.microjoules, each.component, each.status, each.method, each.zone, each.site))
@@ -198,6 +208,7 @@ def took_by_run(data: Data, selection: Selection) -> dict[tuple[str, str, str], 
             key = file.keys[number]
             work = took.setdefault((key.service, key.phase, run), Gathered())
             work.add_energy(key, file.factor_uses, from_limbs(*limbs[:2]), from_limbs(*limbs[2:]))
+    data.put_beside_the_rest(took, selection)
     return took
 
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from ecoia.exploring.behind import ends_of_runs, took_by_run
 from ecoia.exploring.selection import Selection
-from ecoia.impact.period_impact import TRAINING_PHASES
 from ecoia.impact.quality_front import QualityFront, Scored
 from ecoia.impact.uncertainty import Estimate
-from ecoia.semconv import OUTCOMES
+from ecoia.semconv import DEVELOPMENT_PHASES, OUTCOMES
 
 if TYPE_CHECKING:
     from ecoia.exploring.data import Data
@@ -102,7 +101,7 @@ def compared_runs(data: Data, selection: Selection, by: str) -> list[ComparedRun
     ends = ends_of_runs(data)
     works: dict[tuple[str, str], dict[str, Gathered]] = {}
     for (service, phase, run), gathered in took_by_run(data, selection).items():
-        if phase in TRAINING_PHASES:
+        if phase in DEVELOPMENT_PHASES:
             works.setdefault((service, phase), {})[run] = gathered
     found: list[ComparedRuns] = []
     for work, runs in sorted(works.items()):

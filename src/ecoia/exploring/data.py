@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ecoia.errors import UsageError
@@ -15,7 +15,9 @@ from ecoia.exploring.reading import QuarterFile
 from ecoia.exploring.selection import DIMENSIONS, Selected, Selection
 from ecoia.exploring.state import QUARTERS_FOLDER, Filled
 from ecoia.factors import Factor, FactorSet
+from ecoia.impact.assessment import energy_cells
 from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.shared_hosts import SharedHosts, Sharing
 from ecoia.periods import Quarter
 from ecoia.report import QuarterChange, QuarterlyReport
 
@@ -46,6 +48,7 @@ class Data:
         self.report = lru_cache(_KEPT)(self._report)
         self.selected = lru_cache(_KEPT)(self._selected)
         self.parts = lru_cache(_KEPT)(self._parts)
+        self._sharings = lru_cache(_FEW_KEPT)(self._sharing_of)
         self.energies = lru_cache(_KEPT)(self._energies)
         self.hours = lru_cache(_FEW_KEPT)(lambda selection: behind.hours(self, selection))
         self.runs = lru_cache(_FEW_KEPT)(lambda selection: behind.runs(self, selection))
@@ -147,6 +150,30 @@ class Data:
         return self._gather(selection, "service")
 
     def _gather(self, selection: Selection, by: str | None) -> dict[str, Gathered]:
+        found = self._let_through(selection, by)
+        self.put_beside_the_rest(found, selection, by)
+        return found
+
+    def put_beside_the_rest(self, parts: Mapping[Any, Gathered], selection: Selection, by: str | None = None) -> None:
+        """Say of parts of a selection what else there was on their hosts, which their intervals depend on."""
+        apart = by if by in ("day", "instance") else None
+        sharings = self._sharings(selection.only(services=(), phases=(), runs=(), region=None), apart)
+        for name, part in parts.items():
+            part.sharing = sharings.get(name if apart else "")
+
+    def _sharing_of(self, selection: Selection, by: str | None) -> dict[str, Sharing]:
+        hosts = SharedHosts()
+        for file, _ in self.files_of(selection):
+            hosts.add_all(file.hosts)
+        hosts = hosts.on(selection.instances)
+        return {
+            name: Sharing(
+                hosts.on((name,)) if by == "instance" else hosts, energy_cells(whole.cells(self.parameters), self.parameters)
+            )
+            for name, whole in self._let_through(selection, by).items()
+        }
+
+    def _let_through(self, selection: Selection, by: str | None) -> dict[str, Gathered]:
         found: dict[str, Gathered] = {}
         for file, narrowed in self.files_of(selection):
             file.gather(narrowed, by, found, self.shares(selection, file))
@@ -173,7 +200,7 @@ class Data:
     def _energies(self, selection: Selection, by: str) -> Mapping[str, int]:
         """Return the exact energy of each part: what ``parts`` would say of it, without the work that intervals take."""
         if not self._answered(selection, _dimension(by)):
-            found = self._gather(selection, by)
+            found = self._let_through(selection, by)
             return {name: sum(found[name].by_status_microjoules.values()) for name in sorted(found)}
         return {name: part.microjoules for name, part in self.parts(selection, by).items()}
 

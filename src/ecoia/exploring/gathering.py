@@ -10,13 +10,14 @@ from ecoia.factors import FactorUse
 from ecoia.impact.assessment import Assessment
 from ecoia.impact.cell_sums import CellSums
 from ecoia.impact.embodied import EmbodiedShare
-from ecoia.impact.energy_cells import CellKey, ExactSums
+from ecoia.impact.energy_cells import CellKey, ExactSums, bearer_of_key
 from ecoia.impact.grid import UsedFactors
 from ecoia.impact.hosted import Hypotheses, TokenKey, TokenUse, token_use
 from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.period_impact import BearerImpacts
+from ecoia.impact.shared_hosts import Sharing
 from ecoia.impact.sides import delivers, is_serving, is_training
 from ecoia.report import Quantity
 from ecoia.report.quantities import headline, per_unit, quantity, shown
@@ -50,6 +51,8 @@ class Gathered:
         asked: What is known of each hosted model, by provider and model.
         shares: Shares of the making of equipment.
         undescribed: By bearer, its instances whose machine is not described.
+        language_models: Bearers that served a language model on our own cards.
+        sharing: Which hosts it shared, and with what. None: none.
         simulated: Whether any of it is simulated.
         equipment: Whether any machine is described.
         splits_making: Whether making of equipment is known of what was selected.
@@ -64,6 +67,8 @@ class Gathered:
     asked: dict[tuple[str, str], Hypotheses | str] = field(default_factory=dict)
     shares: list[EmbodiedShare] = field(default_factory=list)
     undescribed: dict[Bearer, set[str]] = field(default_factory=dict)
+    language_models: frozenset[Bearer] = frozenset()
+    sharing: Sharing | None = None
     simulated: bool = False
     equipment: bool = False
     splits_making: bool = True
@@ -71,7 +76,7 @@ class Gathered:
 
     def add_energy(self, key: CellKey, uses: Sequence[tuple[FactorUse, tuple[int, int]]], microjoules: int, emitted: int) -> None:
         """Add the energy of a cell, whose key counts in ``uses``."""
-        self.seen.add(((key.service or None, key.phase), key.site_figures[0]))
+        self.seen.add((bearer_of_key(key), key.site_figures[0]))
         if key.factor_use >= 0:
             use, bounds = uses[key.factor_use]
             known = self.uses.get(use, bounds)
@@ -115,20 +120,24 @@ class Gathered:
 
         return [token_use(key, *self.tokens[key], ask=ask) for key in sorted(self.tokens)]
 
-    def impacts(self, parameters: AssessmentParameters) -> BearerImpacts:
-        """Assess it."""
+    def cells(self, parameters: AssessmentParameters) -> CellSums:
+        """Return its energy by cell."""
         market = MarketFactors(parameters.contracts)
         for key, sums in self.sums.items():
             contracted, uncovered = market.terms(key.contracts)
             sums.contracted, sums.uncovered = sums.microjoules * contracted, sums.emitted * uncovered
-        cells = CellSums(self.sums, self.seen, UsedFactors(self.uses, self.uses.values()))
+        uses = UsedFactors(self.uses, self.uses.values())
+        return CellSums(self.sums, self.seen, uses, language_models=self.language_models)
+
+    def impacts(self, parameters: AssessmentParameters) -> BearerImpacts:
+        """Assess it."""
         unknown = {} if self.splits_making else {"embodied": NOT_SPLIT}
         if not self.equipment:
             unknown["embodied"] = "no-equipment"
         if not self.splits_work:
             unknown["api"] = NOT_SPLIT
         return BearerImpacts(
-            Assessment(cells, parameters),
+            Assessment(self.cells(parameters), parameters, self.sharing),
             self.shares,
             self.token_uses(),
             self.undescribed,

@@ -197,6 +197,8 @@ class FormulaTerm:
         factor_set: Id of the set that it is of.
         factor_source: Publisher that states it.
         kg: CO2e of use. None: there is no factor.
+        wall_bias: Published factor by which the truth may be higher where no calibration is known; else 1.
+        shared_microjoules: The part of ``microjoules`` of services that share hosts with what the selection leaves out.
     """
 
     component: str
@@ -213,6 +215,8 @@ class FormulaTerm:
     factor_set: str | None
     factor_source: str | None
     kg: float | None
+    wall_bias: float
+    shared_microjoules: int
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from ecoia.factors import FactorUse
 from ecoia.impact.embodied import EmbodiedShare
 from ecoia.impact.energy_cells import CellKey
 from ecoia.impact.hosted import Hypotheses, TokenKey
+from ecoia.impact.ledger_sums import Bearer
+from ecoia.impact.shared_hosts import Reading, SharedHosts
 from ecoia.periods import Quarter
 from ecoia.report import QuarterChange, QuarterlyReport
 
@@ -172,6 +174,21 @@ class QuarterFile:
         found = {(provider, model): json.loads(text) for provider, model, text in lines}
         return {key: each if isinstance(each, str) else Hypotheses(**each) for key, each in found.items()}
 
+    @cached_property
+    def hosts(self) -> SharedHosts:
+        """Which hosts bearers were on."""
+        found = SharedHosts()
+        for *reading, service, phase, instance, devices, low, high in self.query("SELECT * FROM hosts"):
+            host = instance, tuple(json.loads(devices))
+            found.add(Reading(*reading), (service or None, phase), host, from_limbs(low, high))
+        return found
+
+    @cached_property
+    def language_models(self) -> frozenset[Bearer]:
+        """Bearers that served a language model on our own cards."""
+        lines = self.query("SELECT DISTINCT service, phase FROM tokens WHERE metered")
+        return frozenset((service or None, phase) for service, phase in lines)
+
     def energy(self, table: str, where: Where, columns: Sequence[str], *, also: str = "", summed: bool = True) -> list[Any]:
         """Return the energy of cells that a selection lets through.
 
@@ -220,6 +237,7 @@ class QuarterFile:
             each.splits_work &= work
             each.equipment |= bool(self._meta["equipment"])
             each.asked.update(self.asked)
+            each.language_models |= self.language_models
 
     def _part(self, into: dict[str, Gathered], by: str | None, value: Any) -> Gathered:
         """Return the part that a value of the dimension stands for."""

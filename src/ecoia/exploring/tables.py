@@ -31,6 +31,10 @@ CREATE TABLE wholes (
   low INTEGER, high INTEGER, emitted_low INTEGER, emitted_high INTEGER,
   PRIMARY KEY (key, instance, kind, simulated)
 ) WITHOUT ROWID;
+CREATE TABLE hosts (
+  component TEXT, status TEXT, name TEXT, zone TEXT, site INTEGER, service TEXT, phase TEXT, instance TEXT, devices TEXT,
+  low INTEGER, high INTEGER
+);
 CREATE TABLE run_days (
   run TEXT, key INTEGER, instance TEXT, simulated INTEGER, day INTEGER,
   low INTEGER, high INTEGER, emitted_low INTEGER, emitted_high INTEGER,

@@ -96,6 +96,13 @@ class QuarterWriter:
         for table, coarse in (("days", days), ("wholes", wholes)):
             _insert(connection, table, ((*key, *limbs(coarse[key][0]), *limbs(coarse[key][1])) for key in sorted(coarse)))
 
+        hosts = self._context.period.assessment.hosts.microjoules
+        lines = (
+            (*reading, bearer[0] or "", bearer[1], instance, json.dumps(devices), *limbs(energy))
+            for (reading, bearer), found in hosts.items()
+            for (instance, devices), energy in found.items()
+        )
+        _insert(connection, "hosts", sorted(lines))
         self._write_run_energy(connection, ids, dict(zip(runs, of_runs, strict=True)))
 
     def _by_run(self) -> dict[str, list[Row]]:

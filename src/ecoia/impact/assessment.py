@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ecoia.factors import FactorUse
 from ecoia.impact.cell_sums import BearerAtSite, CellSums
-from ecoia.impact.energy_cells import PPM, CellKey, EnergyCell, ExactSums
-from ecoia.impact.grid import AppliedFactor, FactorGap, grid_errors, grid_gsds
+from ecoia.impact.energy_cells import CellKey, EnergyCell, ExactSums, bearer_of_key
+from ecoia.impact.estimates import Estimates
+from ecoia.impact.grid import AppliedFactor, FactorGap
 from ecoia.impact.ledger_sums import Bearer, LedgerSums
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.shared_hosts import Sharing
 from ecoia.impact.sites import figures_used, site_ratios
 from ecoia.impact.uncertainty import Estimate, Interval
 from ecoia.records import Row
@@ -159,7 +160,9 @@ def assess(rows: Iterable[Row], parameters: AssessmentParameters) -> Impact:
     return Assessment.of(LedgerSums.of(rows), parameters).impact()
 
 
-def energy_cell(key: CellKey, sums: ExactSums, parameters: AssessmentParameters, order: int = 0) -> EnergyCell:
+def energy_cell(
+    key: CellKey, sums: ExactSums, parameters: AssessmentParameters, order: int = 0, *, language_model: bool = False
+) -> EnergyCell:
     """Return a cell with the calibration and site figures that its key stands for.
 
     Args:
@@ -167,9 +170,11 @@ def energy_cell(key: CellKey, sums: ExactSums, parameters: AssessmentParameters,
         sums: Its sums.
         parameters: What the key's indexes count in.
         order: Its rank among all cells.
+        language_model: Whether its bearer served a language model on our own cards.
     """
     calibration = parameters.calibrations[key.calibration] if key.calibration >= 0 else None
-    return EnergyCell(key, sums, calibration, site_ratios(key.site_figures, parameters.sites, parameters.pue), order)
+    site = site_ratios(key.site_figures, parameters.sites, parameters.pue)
+    return EnergyCell(key, sums, calibration, site, order, language_model)
 
 
 class Assessment:
@@ -178,6 +183,10 @@ class Assessment:
     Args:
         recorded: Recorded energy by cell.
         parameters: Parameters of the assessment.
+        sharing: Which hosts it shared, and with what. None: as ``recorded`` says, with nothing that is not in it.
+
+    Attributes:
+        hosts: Which hosts bearers were on.
 
     Example:
         >>> from ecoia.factors import default_factors
@@ -185,15 +194,16 @@ class Assessment:
         set()
     """
 
-    def __init__(self, recorded: CellSums, parameters: AssessmentParameters) -> None:
+    def __init__(self, recorded: CellSums, parameters: AssessmentParameters, sharing: Sharing | None = None) -> None:
         self._parameters = parameters
         self._grid, self._market = recorded.factors, MarketFactors(parameters.contracts)
-        self._seen = recorded.seen
+        self._seen, self.hosts = recorded.seen, recorded.hosts
         self._impacts: dict[frozenset[BearerAtSite], Impact] = {}
         self._cells: dict[BearerAtSite, list[EnergyCell]] = {}
-        for order, key in enumerate(sorted(recorded.sums)):
-            cell = energy_cell(key, recorded.sums[key], parameters, order)
-            self._cells.setdefault(((key.service or None, key.phase), key.site_figures[0]), []).append(cell)
+        cells = energy_cells(recorded, parameters)
+        for cell in cells:
+            self._cells.setdefault((bearer_of_key(cell.key), cell.key.site_figures[0]), []).append(cell)
+        self._sharing = sharing or Sharing(recorded.hosts, cells)
 
     @classmethod
     def of(cls, recorded: LedgerSums, parameters: AssessmentParameters) -> Assessment:
@@ -274,88 +284,17 @@ class Assessment:
             factor_gaps=self._grid.gaps(cells, total_microjoules),
             market_reason=market_reason,
             contracts_used=tuple(parameters.contracts[index] for index in contracts),
-            estimates=Estimates(cells, parameters.gsd, uses),
+            estimates=Estimates(cells, parameters.gsd, uses, self._sharing),
         )
 
 
-@dataclass(frozen=True)
-class Estimates:
-    """Estimates of the quantities of some cells. Each is a sum with one term per cell.
-
-    Attributes:
-        cells: Cells of energy.
-        gsd: Geometric standard deviations by source of error.
-        uses: The use of emission factors of each cell. None: some cell has none.
-    """
-
-    cells: Sequence[EnergyCell]
-    gsd: Mapping[str, float]
-    uses: Sequence[FactorUse] | None
-
-    @cached_property
-    def _gsd(self) -> dict[str, float]:
-        gsd = self.gsd
-        found = {**gsd, **grid_gsds(self.uses or (), gsd)}
-        for cell in self.cells:
-            found[cell.site.pue_error] = gsd[f"pue-{cell.site.pue_quality}"]
-            if cell.calibration is not None:
-                found[cell.calibration_error] = cell.calibration.gsd or gsd["calibration"]
-        return found
-
-    @cached_property
-    def _pue_errors(self) -> list[tuple[str, ...]]:
-        return [cell.pue_errors for cell in self.cells]
-
-    @cached_property
-    def _grid_errors(self) -> list[tuple[str, ...]]:
-        grid = [()] * len(self.cells) if self.uses is None else [grid_errors(use) for use in self.uses]
-        return [(*cell.pue_errors, *errors) for cell, errors in zip(self.cells, grid, strict=True)]
-
-    def _estimate(self, means: Sequence[float], errors: Sequence[Iterable[str]]) -> Estimate:
-        terms = tuple(cell.cell(mean, shared) for cell, mean, shared in zip(self.cells, means, errors, strict=True))
-        # Without a calibration the truth may be higher by the published wall factor.
-        upper = math.fsum(cell.wall_bias * mean for cell, mean in zip(self.cells, means, strict=True))
-        return Estimate(terms, self._gsd, upper)
-
-    def energy_components(self) -> Estimate:
-        """Return the energy of components in kWh, before any wall factor."""
-        terms = tuple(cell.component_cell() for cell in self.cells)
-        return Estimate(terms, self._gsd, kwh(sum(cell.microjoules for cell in self.cells)))
-
-    def energy_it(self) -> Estimate:
-        """Return the energy at the wall in kWh."""
-        return self._estimate([cell.energy_it_kwh for cell in self.cells], [()] * len(self.cells))
-
-    def energy(self) -> Estimate:
-        """Return the energy in kWh with the building, where its PUE is known."""
-        return self._estimate([cell.energy_kwh for cell in self.cells], self._pue_errors)
-
-    def operational(self) -> Estimate:
-        """Return the CO2e of use in kg. Every cell needs a use of factors."""
-        return self._estimate([cell.kilograms(cell.sums.emitted) for cell in self.cells], self._grid_errors)
-
-    def market(self) -> Estimate:
-        """Return the market-based CO2e of use in kg. The contracted part does not have the error of the grid; the rest does."""
-        contracted = self._estimate([cell.kilograms(cell.sums.contracted, PPM) for cell in self.cells], self._pue_errors)
-        rest = self._estimate([cell.kilograms(cell.sums.uncovered, PPM) for cell in self.cells], self._grid_errors)
-        return Estimate((*contracted.cells, *rest.cells), self._gsd, contracted.upper_mean + rest.upper_mean)
-
-    def water_direct(self) -> Estimate | None:
-        """Return the litres consumed on site; None where a cell has no WUE."""
-        return self._water("wue", [(cell.energy_it_kwh, cell.site.wue, ()) for cell in self.cells])
-
-    def water_indirect(self) -> Estimate | None:
-        """Return the litres consumed upstream; None where a cell has no water factor."""
-        return self._water("water", [(cell.energy_kwh, cell.site.water_factor, cell.pue_errors) for cell in self.cells])
-
-    def _water(self, kind: str, terms: Sequence[tuple[float, float | None, tuple[str, ...]]]) -> Estimate | None:
-        """Return litres from the energy, water factor and errors of each cell; None where a factor is missing."""
-        litres = [energy_kwh * factor for energy_kwh, factor, _ in terms if factor is not None]
-        if len(litres) < len(terms):
-            return None  # a known fraction is never presented as the sum
-        names = [f"{kind}:{cell.site.site}" for cell in self.cells]
-        estimate = self._estimate(litres, [(*errors, name) for (_, _, errors), name in zip(terms, names, strict=True)])
-        return Estimate(estimate.cells, {**self._gsd, **dict.fromkeys(names, self._gsd["water"])}, estimate.upper_mean)
+def energy_cells(recorded: CellSums, parameters: AssessmentParameters) -> list[EnergyCell]:
+    """Return all cells, in the order of their keys."""
+    models = recorded.language_models
+    return [
+        energy_cell(key, recorded.sums[key], parameters, order, language_model=bearer_of_key(key) in models)
+        for order, key in enumerate(sorted(recorded.sums))
+    ]
 
 
 def _by_component(cells: Iterable[EnergyCell]) -> dict[str, int | None]:

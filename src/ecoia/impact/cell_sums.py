@@ -13,9 +13,11 @@ from typing import NamedTuple
 from ecoia.impact.conditions import Conditions, ConditionsLookup
 from ecoia.impact.energy_cells import CellKey, ExactSums
 from ecoia.impact.grid import GridFactors, UsedFactors
+from ecoia.impact.hosted import serving_models
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
+from ecoia.impact.shared_hosts import SharedHosts
 from ecoia.methods import AT_WALL, error_class
 from ecoia.semconv import COMPONENTS
 
@@ -47,11 +49,15 @@ class CellSums:
         sums: Exact sums of each cell.
         seen: Every bearer with a row, with or without energy, and the site.
         factors: Uses of emission factors, which the keys of cells count in.
+        hosts: Which hosts bearers were on.
+        language_models: Bearers that served a language model on our own cards.
     """
 
     sums: dict[CellKey, ExactSums] = field(default_factory=dict)
     seen: set[BearerAtSite] = field(default_factory=set)
     factors: UsedFactors = field(default_factory=UsedFactors)
+    hosts: SharedHosts = field(default_factory=SharedHosts)
+    language_models: frozenset[Bearer] = frozenset()
 
     @classmethod
     def of(cls, recorded: LedgerSums, parameters: AssessmentParameters) -> CellSums:
@@ -63,7 +69,11 @@ class CellSums:
             {}
         """
         adder = _Adder(parameters)
-        found = cls(factors=adder.grid)
+        found = cls(
+            factors=adder.grid,
+            hosts=SharedHosts.of(recorded.strands, adder.lookup),
+            language_models=serving_models(recorded.token_rows),
+        )
         for strand in recorded.strands:
             found.seen.add((strand.bearer, adder.lookup.group_of(strand.instance).site))
             if strand.condensed:

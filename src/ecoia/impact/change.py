@@ -31,7 +31,7 @@ from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.period_impact import EstimateOrReason, PeriodImpact
 from ecoia.impact.sides import delivers, is_serving
-from ecoia.impact.uncertainty import Z95, Cell, Estimate, Interval, variance
+from ecoia.impact.uncertainty import Z95, Estimate, Interval, contrast_variance
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_SPAN
 
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
@@ -192,6 +192,7 @@ def change_interval(quarter: Estimate, reference: Estimate) -> Interval | None:
         The interval, 0.1 standing for 10 % more; None where C or C0 is 0.
 
     Example:
+        >>> from ecoia.impact.uncertainty import Cell
         >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
         >>> change_interval(same.scaled(1.5), same)  # the shared error cancels
         Interval(low=0.5, high=0.5)
@@ -210,19 +211,14 @@ def difference_interval(quarter: Estimate, reference: Estimate) -> Interval | No
     calibration is known, the published wall factor applies to both or to neither, as in ``change_interval``.
 
     Example:
+        >>> from ecoia.impact.uncertainty import Cell
         >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
         >>> difference_interval(same, same)
         Interval(low=0.0, high=0.0)
     """
-    gsd = Estimate.total((quarter, reference)).gsd
-    cells = [
-        Cell(sign * cell.mean, cell.shared, f"{sign}\n{cell.own}")
-        for sign, estimate in ((1, quarter), (-1, reference))
-        for cell in estimate.cells
-    ]
-    if not cells:
+    if not quarter.cells and not reference.cells:
         return None
-    spread = Z95 * math.sqrt(max(variance(cells, gsd, gsd["own"]), 0.0))
+    spread = Z95 * math.sqrt(contrast_variance(quarter, reference))
     changes = (quarter.value - reference.value, quarter.upper_mean - reference.upper_mean)
     return Interval(min(changes) - spread, max(changes) + spread)
 
@@ -254,17 +250,12 @@ def log_ratio_variance(quarter: Estimate, reference: Estimate) -> float:
         reference: C0, above 0, in the same unit.
 
     Example:
+        >>> from ecoia.impact.uncertainty import Cell
         >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
         >>> log_ratio_variance(same.scaled(3), same)  # the shared error cancels
         0.0
     """
-    gsd = Estimate.total((quarter, reference)).gsd
-    cells = [
-        Cell(sign * cell.mean / estimate.value, cell.shared, f"{sign}\n{cell.own}")
-        for sign, estimate in ((1, quarter), (-1, reference))
-        for cell in estimate.cells
-    ]
-    return max(variance(cells, gsd, gsd["own"]), 0.0)  # where all errors are shared: 0 up to rounding
+    return contrast_variance(quarter, reference, (quarter.value, reference.value))
 
 
 def footprints_by_service(

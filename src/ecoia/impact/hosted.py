@@ -161,6 +161,16 @@ def token_counts(row: Row) -> Iterator[tuple[TokenKey, tuple[int, int]]]:
         yield key, (tokens["tokens_in"], tokens["tokens_out"])
 
 
+def serving_models(rows: Iterable[Row]) -> frozenset[Bearer]:
+    """Return the bearers with tokens of a language model that ran on our own metered devices.
+
+    Example:
+        >>> serving_models([])
+        frozenset()
+    """
+    return frozenset((key.service or None, key.phase) for row in rows for key, _ in token_counts(row) if key.metered)
+
+
 def _metered(provider: str, row: Row) -> bool:
     """Return whether the tokens' energy is part of the energy of our own devices."""
     energy = row["energy_microjoules"]

@@ -13,10 +13,10 @@ from ecoia.impact.doublecounting import refuse_doubles
 from ecoia.impact.inputs import Inputs
 from ecoia.impact.ledger_sums import LedgerSums, Strand
 from ecoia.impact.parameters import AssessmentParameters
-from ecoia.impact.period_impact import TRAINING_PHASES, EstimateOrReason, PeriodImpact
+from ecoia.impact.period_impact import EstimateOrReason, PeriodImpact
 from ecoia.periods import Quarter
 from ecoia.records import Row
-from ecoia.semconv import COMPONENTS, KIND_SPAN
+from ecoia.semconv import COMPONENTS, DEVELOPMENT_PHASES, KIND_SPAN
 from ecoia.units import NANOSECONDS_PER_SECOND
 
 _APART = "(runs)"
@@ -142,7 +142,7 @@ class _Part:
 
 
 def _is_training(row: Row) -> bool:
-    return row["kind"] == KIND_SPAN and row["phase"] in TRAINING_PHASES
+    return row["kind"] == KIND_SPAN and row["phase"] in DEVELOPMENT_PHASES
 
 
 def _methods(strands: Iterable[Strand]) -> dict[Method, int]:

@@ -8,12 +8,16 @@ grid factor. Each service and phase also has an error of its own. With 1 + r_f^2
     95 % interval = C exp(-s^2 / 2 +- 1.96 s).
 
 So shared errors do not average out, as they would if cells were taken as independent.
+
+What a meter gave is shared out among the parts of a host, so what one part got too much of, the others got too little of. These
+errors move amounts between parts and leave their sum alone. They are *transfers* t_j, one for each part j, each with an
+independent error, and add sum_j t_j^2 r_j^2 to Var (``shared_hosts``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -58,31 +62,51 @@ class Cell(NamedTuple):
     own: str
 
 
-def log_variance(cells: Sequence[Cell], gsd: Mapping[str, float], own_gsd: float) -> float:
+class Transfer(NamedTuple):
+    """How much of a sum the error of one part of a host moves into it (positive) or out of it (negative).
+
+    Attributes:
+        amount: What the sum changes by where this part was given too little by its whole, in the unit of the sum.
+        error: Name of the error's geometric standard deviation.
+        part: The part: a service and phase. All its transfers with one ``error`` share it, on all hosts and in all quarters.
+    """
+
+    amount: float
+    error: str
+    part: str
+
+    def times(self, factor: float) -> Transfer:
+        """Return the transfer of as many times the sum."""
+        return Transfer(self.amount * factor, self.error, self.part)
+
+
+def log_variance(cells: Sequence[Cell], gsd: Mapping[str, float], own_gsd: float, transfers: Iterable[Transfer] = ()) -> float:
     """Return s^2 of a sum of cells, by the module's formula.
 
     Args:
         cells: Cells with non-negative means; their sum is above 0.
         gsd: Geometric standard deviation of each shared error, by name.
         own_gsd: Geometric standard deviation of every own error.
+        transfers: What errors of attribution move into the sum and out of it.
 
     Example:
         >>> round(log_variance([Cell(3.0, frozenset({"pue"}), "a")], {"pue": 1.1}, 1.0) ** 0.5, 4)  # ln 1.1
         0.0953
     """
-    return math.log1p(variance(cells, gsd, own_gsd) / math.fsum(cell.mean for cell in cells) ** 2)
+    return math.log1p(variance(cells, gsd, own_gsd, transfers) / math.fsum(cell.mean for cell in cells) ** 2)
 
 
-def variance(cells: Iterable[Cell], gsd: Mapping[str, float], own_gsd: float) -> float:
+def variance(cells: Iterable[Cell], gsd: Mapping[str, float], own_gsd: float, transfers: Iterable[Transfer] = ()) -> float:
     """Return Var of a sum of cells, by the module's formula.
 
     Args:
         cells: Cells with means of either sign.
         gsd: Geometric standard deviation of each shared error, by name.
         own_gsd: Geometric standard deviation of every own error.
+        transfers: What errors of attribution move into the sum and out of it.
 
     Returns:
-        The variance, in the square of the unit of the cells. The order of the cells changes no digit of it.
+        The variance, in the square of the unit of the cells. The order of cells and transfers changes no digit of it.
 
     Example:
         >>> shared = frozenset({"pue"})
@@ -114,12 +138,49 @@ def variance(cells: Iterable[Cell], gsd: Mapping[str, float], own_gsd: float) ->
         terms: list[float] = (np.outer(sums, sums) * np.array(weights)[at[np.ix_(indexes, indexes)]]).ravel().tolist()
         return terms
 
-    own = math.expm1(math.log(own_gsd) ** 2)
+    own = relative_variance(own_gsd)
     terms = products(groups, [math.expm1(log) for log in logs])
     weights = [math.exp(log) * own for log in logs]
     for means in owners.values():
         terms += products(means, weights)
-    return math.fsum(terms)
+    return math.fsum((*terms, *_of_transfers(transfers, gsd)))
+
+
+def relative_variance(gsd: float) -> float:
+    """Return r^2, the relative variance that a geometric standard deviation stands for.
+
+    Example:
+        >>> round(relative_variance(1.35), 4)
+        0.0942
+    """
+    return math.expm1(math.log(gsd) ** 2)
+
+
+def _of_transfers(transfers: Iterable[Transfer], gsd: Mapping[str, float]) -> Iterator[float]:
+    """Give the variance that each part's error brings in."""
+    amounts: dict[tuple[str, str], list[float]] = {}
+    for transfer in transfers:
+        amounts.setdefault((transfer.error, transfer.part), []).append(transfer.amount)
+    for (error, _), each in amounts.items():
+        yield math.fsum(each) ** 2 * relative_variance(gsd[error])
+
+
+def contrast_variance(one: Estimate, other: Estimate, divisors: tuple[float, float] = (1.0, 1.0)) -> float:
+    """Return Var of the difference of two estimates, each first divided by a number.
+
+    Errors that both share cancel as far as they are alike, those of attribution too: what a service's work draws is its own in
+    both. The own error of a service and phase is new in each.
+
+    Example:
+        >>> same = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.0}, 2.0)
+        >>> contrast_variance(same, same)
+        0.0
+    """
+    gsd = Estimate.total((one, other)).gsd
+    signed = [(sign / divisor, sign, estimate) for sign, divisor, estimate in zip((1, -1), divisors, (one, other), strict=True)]
+    cells = [Cell(by * cell.mean, cell.shared, f"{sign}\n{cell.own}") for by, sign, each in signed for cell in each.cells]
+    transfers = [transfer.times(by) for by, _, each in signed for transfer in each.moved]
+    return max(variance(cells, gsd, gsd["own"], transfers), 0.0)  # where all errors are shared: 0 up to rounding
 
 
 def _shared_log_variances(signatures: Sequence[Signature], gsd: Mapping[str, float]) -> NDArray[np.float64]:
@@ -173,6 +234,7 @@ class Estimate:
         gsd: Geometric standard deviation of each error that the cells share, and of ``own``.
         upper_mean: The sum with the published wall factor applied wherever no calibration is known. The upper bound of the
             interval starts from it.
+        transfers: What errors of attribution move into the sum and out of it. Those of all parts of a host cancel.
 
     Example:
         >>> one = Estimate((Cell(2.0, frozenset({"pue"}), "a"),), {"pue": 1.1, "own": 1.05}, 2.0)
@@ -183,6 +245,7 @@ class Estimate:
     cells: tuple[Cell, ...]
     gsd: Mapping[str, float]
     upper_mean: float
+    transfers: tuple[Transfer, ...] = ()
 
     @cached_property
     def value(self) -> float:
@@ -190,9 +253,17 @@ class Estimate:
         return math.fsum(cell.mean for cell in self.cells)
 
     @cached_property
+    def moved(self) -> tuple[Transfer, ...]:
+        """The transfers, those of one error and part added up; the order of ``transfers`` changes no digit of it."""
+        amounts: dict[tuple[str, str], list[float]] = {}
+        for transfer in self.transfers:
+            amounts.setdefault((transfer.error, transfer.part), []).append(transfer.amount)
+        return tuple(Transfer(math.fsum(each), error, part) for (error, part), each in amounts.items())
+
+    @cached_property
     def log_variance(self) -> float:
         """s^2, by the module's formula; 0 where the sum is 0."""
-        return log_variance(self.cells, self.gsd, self.gsd["own"]) if self.value else 0.0
+        return log_variance(self.cells, self.gsd, self.gsd["own"], self.moved) if self.value else 0.0
 
     @property
     def interval(self) -> Interval | None:
@@ -209,7 +280,8 @@ class Estimate:
     def scaled(self, factor: float) -> Estimate:
         """Multiply the sum by a number without error."""
         cells = tuple(Cell(cell.mean * factor, cell.shared, cell.own) for cell in self.cells)
-        return Estimate(cells, self.gsd, self.upper_mean * factor)
+        transfers = tuple(each.times(factor) for each in self.transfers)
+        return Estimate(cells, self.gsd, self.upper_mean * factor, transfers)
 
     def with_error(self, name: str, gsd: float) -> Estimate:
         """Add one more error, shared by all cells.
@@ -219,7 +291,7 @@ class Estimate:
             gsd: Its geometric standard deviation.
         """
         cells = tuple(Cell(cell.mean, cell.shared | {name}, cell.own) for cell in self.cells)
-        return Estimate(cells, {**self.gsd, name: gsd}, self.upper_mean)
+        return Estimate(cells, {**self.gsd, name: gsd}, self.upper_mean, self.transfers)
 
     @staticmethod
     def total(estimates: Iterable[Estimate]) -> Estimate:
@@ -229,7 +301,8 @@ class Estimate:
             return parts[0]  # whose interval may be computed already
         cells = tuple(cell for part in parts for cell in part.cells)
         gsd = widest(part.gsd for part in parts if part.cells)
-        return Estimate(cells, gsd or GSD, math.fsum(part.upper_mean for part in parts))
+        transfers = tuple(transfer for part in parts for transfer in part.transfers)
+        return Estimate(cells, gsd or GSD, math.fsum(part.upper_mean for part in parts), transfers)
 
 
 def widest(widths: Iterable[Mapping[str, float]]) -> dict[str, float]:

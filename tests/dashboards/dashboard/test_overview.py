@@ -50,7 +50,7 @@ def test_a_stranger_finds_ten_answers_on_the_page(app: Any) -> None:
         "3 cibles adoptées sur 4 sont manquées ou quasi manquées",
         'app.add_middleware(ImpactMiddleware, service="transcription")',
         "1ca911ed (en échec, 308 kWh)",
-        "Intervalle à 95 % : 15,8 à 49,2 MWh",
+        "Intervalle à 95 % : 15,8 à 47,7 MWh",
         "en retard Mesurer la traduction chez le prestataire",
         "121 % du budget 2026 employés",
         "1,54 MWh de veille réservée",

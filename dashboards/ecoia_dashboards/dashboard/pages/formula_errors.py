@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from ecoia.catalogue.error_widths import GSD
 from ecoia.exploring import FormulaTerm
-from ecoia.impact.energy_cells import WALL_FACTOR
-from ecoia.methods import AT_WALL, error_class
+from ecoia.methods import error_class
 from ecoia.report import Quantity
 from ecoia.semconv import DECLARED
 from ecoia_dashboards import wording
@@ -44,14 +43,18 @@ def errors_in_use(terms: Sequence[FormulaTerm], reading: Reading) -> tuple[Error
     if not whole:
         return ()
     widths = {each.name: (each.gsd, each.default) for each in reading.report.deviations}
-    energy: dict[str, list[FormulaTerm]] = {}
+    energy: dict[str, list[float]] = {}
     for term in terms:
         for name in _errors_of(term, reading):
-            energy.setdefault(name, []).append(term)
+            energy.setdefault(name, []).append(term.energy_kwh)
+        if term.shared_microjoules:
+            part = term.energy_kwh * (term.shared_microjoules / term.microjoules)
+            energy.setdefault(f"attribution-{term.component}", []).append(part)
     found = []
     for name, under in energy.items():
-        part = math.fsum(each.energy_kwh for each in under)
-        bias = math.fsum(each.energy_kwh * WALL_FACTOR[each.component] for each in under) / part if part else 1.0
+        part = math.fsum(under)
+        biased = [each for each in terms if each.wall_bias > 1]
+        bias = math.fsum(each.energy_kwh * each.wall_bias for each in biased) / part if name == WALL_BIAS and part else 1.0
         width, default = (bias, bias) if name == WALL_BIAS else widths.get(name) or (GSD[name], GSD[name])
         found.append(ErrorInUse(name, width, default, min(part / whole, 1.0)))
     return tuple(sorted(found, key=lambda each: (-each.share * math.log(each.width), each.name)))
@@ -63,7 +66,7 @@ def _errors_of(term: FormulaTerm, reading: Reading) -> Iterator[str]:
         yield kind
     if term.wall_factor is not None:
         yield "calibration"
-    elif kind not in AT_WALL and term.status != DECLARED:
+    if term.wall_bias > 1:
         yield WALL_BIAS
     if term.pue is not None:
         yield f"pue-{_quality(term, reading)}"

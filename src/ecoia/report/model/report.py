@@ -119,7 +119,7 @@ class QuarterlyReport:
     headline: Headline = NO_HEADLINE
     declared_changes: tuple[DeclaredChange, ...] = ()
     declared_since: str | None = None  # name of the publication that the declarations are compared with
-    method_version: str = "2"
+    method_version: str = "3"
     schema: int = REPORT_SCHEMA
 
     def consumed(self, trajectory: str | None) -> Quantity:
