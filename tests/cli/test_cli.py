@@ -97,7 +97,8 @@ def test_the_documentation_names_no_command_that_is_not_there(repository: Path) 
 
 def test_each_command_stands_in_the_module_of_its_name() -> None:
     for name, command in COMMANDS.items():
-        assert command.callback.__module__ == f"ecoia.cli.{name}"
+        module = "import_history" if name == "import" else name  # a word of Python names no module
+        assert command.callback.__module__ == f"ecoia.cli.{module}"
 
 
 def test_starting_loads_nothing_heavy() -> None:

@@ -267,6 +267,7 @@ def intensities(report: QuarterlyReport) -> Table:
             *quantity("serving_co2e_operational", N_("CO₂e d’usage pour servir"), lambda it: it.co2e_operational, "kgCO2e"),
             *quantity("serving_co2e_embodied", N_("CO₂e de fabrication pour servir"), lambda it: it.co2e_embodied, "kgCO2e"),
             *quantity("serving_co2e_api", N_("CO₂e des modèles externes pour servir"), lambda it: it.co2e_api, "kgCO2e"),
+            *quantity("serving_co2e", N_("CO₂e pour servir"), lambda it: it.co2e, "kgCO2e"),
         ),
         *(column for each in held_by("intensity") for column in _of_intensity(each)),
     )
@@ -275,6 +276,11 @@ def intensities(report: QuarterlyReport) -> Table:
 
 def _of_serving(*columns: Column[Serving]) -> tuple[Column[ServiceFootprint], ...]:
     return tuple(column.of(lambda it: it.serving) for column in columns)
+
+
+def _co2e_of_work(it: ServiceFootprint, name: str) -> Quantity:
+    found: Quantity | None = _work(it, name)
+    return found or Quantity(None, "kgCO2e", reason="not-computed")
 
 
 def _work(it: ServiceFootprint, name: str) -> Any:
@@ -291,6 +297,16 @@ _READ_WITH: dict[str, tuple[Column[ServiceFootprint], ...]] = {
         ),
         Column("provider_values", N_("Valeur déclarée"), lambda it: _work(it, "values"), words=wording.PROVIDER_VALUES),
         Column("provider_quarters", N_("Trimestres du modèle"), lambda it: _work(it, "quarters") or (), CODES),
+        *quantity(
+            "provider_co2e_operational", N_("CO₂e d’usage du modèle"), lambda it: _co2e_of_work(it, "co2e_operational"), "kgCO2e"
+        ),
+        *quantity(
+            "provider_co2e_embodied", N_("CO₂e de fabrication du modèle"), lambda it: _co2e_of_work(it, "co2e_embodied"), "kgCO2e"
+        ),
+        *quantity(
+            "provider_co2e_api", N_("CO₂e des modèles externes du modèle"), lambda it: _co2e_of_work(it, "co2e_api"), "kgCO2e"
+        ),
+        *quantity("provider_co2e", N_("CO₂e du modèle"), lambda it: _co2e_of_work(it, "co2e"), "kgCO2e"),
     ),
     "co2e_per_accepted_outcome": (
         Column("accepted", N_("Unités acceptées"), lambda it: it.accepted, NUMBER, unit_column="functional_unit"),

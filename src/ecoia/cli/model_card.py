@@ -132,7 +132,7 @@ def _tell_kept(where: str, before: Any, ours: float) -> None:
 
 def _merge_logged(store: MlflowStore, run_id: str, block: Mapping[str, Any], *, replace: bool) -> bool:
     """Merge the block into the cards of the models that a run logged, and tag the models. Returns whether a figure was kept."""
-    from ecoia.semconv import TAG_CARD_EMISSIONS, TAG_CARD_SOURCE
+    from ecoia.delivery.tags_and_metrics import card_tags
 
     client, kept = store.client, False
     with store.reaching():
@@ -145,8 +145,7 @@ def _merge_logged(store: MlflowStore, run_id: str, block: Mapping[str, Any], *, 
             if _merge_artifacts(store, model_id, block, replace=replace):
                 kept = True
                 continue
-            tags = {TAG_CARD_EMISSIONS: str(block["emissions"]), TAG_CARD_SOURCE: block["source"]}
-            client.set_logged_model_tags(model_id, tags)
+            client.set_logged_model_tags(model_id, card_tags(block["emissions"], block["source"]))
             typer.echo(f"models:/{model_id}")
     return kept
 

@@ -487,3 +487,8 @@ def energy_microjoules(row: Row) -> int | None:
     """Return the energy of a row's components; None where all are missing."""
     present = [energy for energy in row["energy_microjoules"].values() if energy is not None]
     return sum(present) if present else None
+
+
+def card_tags(emissions_g: float, source: str) -> dict[str, str]:
+    """Return the tags of a logged model whose card has the CO2e of its training."""
+    return {semconv.TAG_CARD_EMISSIONS: str(emissions_g), semconv.TAG_CARD_SOURCE: source}
