@@ -39,21 +39,7 @@ ResponseUnits = float | Callable[[Any], Any] | None
 
 
 class _Interceptor:
-    """The measured handler of each method, made when the method is first called.
-
-    Args:
-        service: Id of the service in the catalogue.
-        phase: Phase of the methods, one of ``semconv.PHASES``.
-        methods: Maps methods (``/cv.Analysis/Score``) to a service, to (service, phase), or to None for methods that are not
-            measured. A name that ends in ``*`` and maps to None stands for every method that begins so. ``PROBES`` are not
-            measured unless ``methods`` names them.
-        units: Functional units of a call that ends without an error: a number, or a callable on its response; where the
-            response is a stream, on each of its messages.
-        model_version: Version of the model that serves.
-
-    Raises:
-        UsageError: An argument is illegal. The message names it, its value and the remedy.
-    """
+    """The measured handler of each method, made when the method is first called. ``ImpactInterceptor`` states the arguments."""
 
     def __init__(
         self,

@@ -189,11 +189,26 @@ def test_a_workbook_is_read_by_its_cells(tmp_path: Path) -> None:
     book.active.append(["Service", "Phase", "Start", "End", "Energy_kWh", "Source"])
     book.active.append(["vadore", "inference", date(2026, 10, 1), date(2026, 12, 31), 1234.5, "Relevé n° 12"])
     book.active.append([None] * 6)
+    book.active["G1"] = "Units"  # a column that the line leaves empty
     book.save(tmp_path / "activity.xlsx")
     assert read_activity(tmp_path / "activity.xlsx", CONFIGURED) == [plain]
-    book.active["XFD1048576"] = 1
+    book.active["A1048576"] = 1
     book.save(tmp_path / "far.xlsx")
-    assert read_activity(tmp_path / "far.xlsx", CONFIGURED) == [plain]
+    with pytest.raises(UsageError, match=r"far.xlsx:1048576, column 'phase'"):
+        read_activity(tmp_path / "far.xlsx", CONFIGURED)
+
+
+def test_a_number_of_two_readings_is_refused_and_a_workbooks_own_number_has_one(tmp_path: Path) -> None:
+    from openpyxl import Workbook
+
+    told = faults(tmp_path, f"{FRENCH}2026-10-01;2026-12-31;412.000;{RELEVE}")
+    assert "value '412.000': this can be read in two ways" in told
+    book = Workbook()
+    book.active.append(["service", "phase", "start", "end", "energy_kwh", "source"])
+    book.active.append(["vadore", "inference", date(2026, 10, 1), date(2026, 12, 31), 1.234, "x"])
+    book.save(tmp_path / "activity.xlsx")
+    (record,) = read_activity(tmp_path / "activity.xlsx", CONFIGURED)
+    assert record.energy_microjoules["cpu"] == 1.234 * 3_600_000_000_000
 
 
 def test_dates_that_read_in_two_ways_are_refused_in_one_line(tmp_path: Path) -> None:

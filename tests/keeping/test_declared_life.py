@@ -75,6 +75,22 @@ def test_a_withdrawn_line_counts_no_more_and_can_come_back(office: Office) -> No
     assert office.kwh == 107
 
 
+def test_a_correction_that_an_older_ecoia_left_beside_its_mistake_is_put_right(office: Office) -> None:
+    office.declare(line("1234.5"), line("1243.5"))  # as both stood before lines could be corrected
+    assert office.kwh == 2478
+    assert office.declare(line("1243.5")).stdout.startswith("0 new, 1 already known")
+    corrected = office.declare(line("1243.5"), options=("--correct", *_WHO))
+    assert corrected.stdout.startswith("0 new, 1 corrected, 1 already known")
+    assert office.kwh == 1243.5
+
+
+def test_two_invoices_of_one_source_and_period_are_told_apart_by_what_they_say(office: Office) -> None:
+    office.declare(line("100"), line("7"))
+    assert office.declare(line("100"), line("7")).stdout.startswith("0 new, 2 already known")
+    assert office.declare(line("7"), options=("--withdraw", *_WHO)).stdout.startswith("1 withdrawn")
+    assert office.kwh == 100
+
+
 def test_periods_that_overlap_are_named_and_neighbours_are_not(office: Office) -> None:
     quarter = office.declare(line("300", "Q", "2026-10-01,2026-12-31"), line("5", "Q", "2026-07-01,2026-09-30"))
     assert "overlaps" not in quarter.stderr

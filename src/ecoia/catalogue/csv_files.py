@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -11,12 +10,11 @@ from ecoia import limits
 from ecoia.catalogue.problems import Problem
 from ecoia.errors import UsageError
 from ecoia.keeping.csv_lines import CsvError, csv_lines
+from ecoia.keeping.office_tables import EITHER
 from ecoia.periods import Quarter
 from ecoia.semconv import is_slug
 
 Line = TypeVar("Line")
-
-_EITHER = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # where a comma is the decimal mark, 412.000 is 412 or 412 000
 
 
 class Cells(dict[str, str]):
@@ -158,7 +156,7 @@ def count_of(cells: Cells, column: str, wrong: CellMistakes) -> float:
         remedy = f"{cells[column]!r}: columns are separated by ',', so write the count without one"
         wrong.append(CellMistake(column, remedy, "not-a-count", cells[column]))
         return 0.0
-    if cells.decimal_comma and _EITHER.fullmatch(cells[column]):
+    if cells.decimal_comma and EITHER.fullmatch(cells[column]):
         remedy = f"{cells[column]!r}: may be read as thousands or as decimals: write the count without a point"
         wrong.append(CellMistake(column, remedy, "not-a-count", cells[column]))
         return 0.0

@@ -12,6 +12,7 @@ from ecoia.cli.common import Home, load_settings, number, open_journal, say, tel
 from ecoia.errors import UsageError
 from ecoia.keeping.journal import Scan
 from ecoia.periods import utc_day
+from ecoia.units import kwh
 
 if TYPE_CHECKING:
     from ecoia.keeping.declared_life import Changes, Reason
@@ -49,19 +50,25 @@ def declare(
     counts = Scan()
     stands = declared_life.standing(entry.record for entry in target.stream(counts))
     found = declared_life.changes(records, stands)
-    written = _to_write(found, reason, activity, stands, withdraw=withdraw)
+    if withdraw and reason is not None:
+        written = _withdrawals(found, reason, activity)
+    elif reason is not None:
+        written = [*found.new, *declared_life.corrections(found, reason)]
+    else:
+        written = _additions(found, activity)
     writer = target.writer()
     try:
         writer.append(written)
     finally:
         writer.close()
     tell_lines_not_read(counts)
-    corrected = f"{len(found.changed)} corrected, " if correct else ""
+    corrected = f"{len(written) - len(found.new)} corrected, " if correct else ""
     done = f"{len(written)} withdrawn" if withdraw else f"{len(found.new)} new, {corrected}{len(found.known)} already known"
     typer.echo(f"{done}: '{activity}' is in the journal '{target.home}'")
     if not withdraw:
         replaced = {record.replaces for record in written}
-        _tell_overlaps(declared_life.overlaps(written, (each for each in stands if each.record_id not in replaced)))
+        counting = [each for each in written if not declared_life.is_withdrawn(each)]
+        _tell_overlaps(declared_life.overlaps(counting, (each for each in stands if each.record_id not in replaced)))
 
 
 def _reason(correct: bool, withdraw: bool, by: str | None, because: str | None) -> Reason | None:
@@ -70,17 +77,17 @@ def _reason(correct: bool, withdraw: bool, by: str | None, because: str | None) 
     Raises:
         UsageError: the options do not go together.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    from ecoia.catalogue.fields import Role, Text
-    from ecoia.keeping.declared_life import Reason
-
     if correct and withdraw:
         raise UsageError("--correct and --withdraw: give one of them")
     if not correct and not withdraw:
         if by is not None or because is not None:
             raise UsageError("--by and --because: they go with --correct or --withdraw")
         return None
+    from pydantic import TypeAdapter, ValidationError
+
+    from ecoia.catalogue.fields import Role, Text
+    from ecoia.keeping.declared_life import Reason
+
     given = {"--by": (by, Role, "a role, e.g. 'responsable GreenOps'"), "--because": (because, Text, "a reason, e.g. 'avoir'")}
     said = []
     for option, (value, kind, example) in given.items():
@@ -91,26 +98,35 @@ def _reason(correct: bool, withdraw: bool, by: str | None, because: str | None) 
     return Reason(*said)
 
 
-def _to_write(found: Changes, reason: Reason | None, activity: Path, stands: list[Record], *, withdraw: bool) -> list[Record]:
-    """Return the records to write.
+def _withdrawals(found: Changes, reason: Reason, activity: Path) -> list[Record]:
+    """Return the records that withdraw the lines of a file.
 
     Raises:
-        UsageError: a line says otherwise than before and is not to correct it, or is to be withdrawn and does not stand.
+        UsageError: a line does not stand.
     """
-    from ecoia.keeping.declared_life import as_mapping, corrected, key_of, withdrawn
+    from ecoia.keeping.declared_life import withdrawn
 
-    if withdraw and reason is not None:
-        if found.new or found.changed:
-            lines = [_named(each) for each in (*found.new, *(record for _, record in found.changed))]
-            raise UsageError(f"nothing was withdrawn: these lines of '{activity}' do not stand as they are: {'; '.join(lines)}")
-        by_key = as_mapping(stands)
-        return [withdrawn(by_key[key_of(record)], reason) for record in found.known]
-    if reason is not None:
-        return [*found.new, *(corrected(before, record, reason) for before, record in found.changed)]
+    if found.new or found.changed:
+        lines = "; ".join(_named(each) for each in (*found.new, *found.changed))
+        raise UsageError(f"nothing was withdrawn: these lines of '{activity}' do not stand as they are: {lines}")
+    return [withdrawn(before, reason) for before, _ in found.known]
+
+
+def _additions(found: Changes, activity: Path) -> list[Record]:
+    """Return the new lines of a file.
+
+    Raises:
+        UsageError: a line says otherwise than before.
+    """
+    from ecoia.keeping.declared_life import key_of
+
     if found.changed:
-        told = [f"{_named(record)}, declared before as {_energy(before)}" for before, record in found.changed]
+        before = {key_of(each): [] for each in found.changed}  # type: dict[object, list[str]]
+        for each in found.left:
+            before.get(key_of(each), []).append(_energy(each))
+        told = "; ".join(f"{_named(each)}, declared before as {' and '.join(before[key_of(each)])}" for each in found.changed)
         raise UsageError(
-            f"nothing was taken from '{activity}', as it says otherwise than before: {'; '.join(told)}. To replace what stands: "
+            f"nothing was taken from '{activity}', as it says otherwise than before: {told}. To replace what stands: "
             f"'ecoia declare {activity} --correct --by ROLE --because WHY'"
         )
     return found.new
@@ -122,10 +138,8 @@ def _named(record: Record) -> str:
 
 
 def _energy(record: Record) -> str:
-    from ecoia.keeping.declared_life import kwh_of
-
-    energy = kwh_of(record)
-    return "no energy" if energy is None else f"{number(energy)} kWh"
+    known = [energy for energy in record.energy_microjoules.values() if energy is not None]
+    return f"{number(kwh(sum(known)))} kWh" if known else "no energy"
 
 
 def _tell_overlaps(found: Iterable[tuple[Record, Record]]) -> None:

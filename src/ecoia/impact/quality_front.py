@@ -1,4 +1,4 @@
-"""What quality costs: runs that no other equals for less, the cheapest that is good enough, the price of the last points.
+"""The cost of quality: runs that no other equals for less, the cheapest that is good enough, the price of the last points.
 
 A run is *equalled* by one that is at least as good and took less. The *front* are the runs that none equals in the figures
 themselves: each is better than the one before, and dearer. A run that is equalled by less than noise is on no front and is not
@@ -44,7 +44,7 @@ class Scored(NamedTuple, Generic[K]):
 
 
 class Step(NamedTuple, Generic[K]):
-    """What quality costs between two neighbours of the front.
+    """The cost of quality between two neighbours of the front.
 
     Attributes:
         worse: The cheaper of the two.

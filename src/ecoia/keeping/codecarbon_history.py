@@ -23,9 +23,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ecoia import limits
 from ecoia.errors import UsageError
 from ecoia.keeping.csv_lines import CsvError, csv_lines, first
+from ecoia.keeping.office_tables import read_bytes, text_of
 from ecoia.methods import CODECARBON_MACHINE, CODECARBON_PROCESS, CODECARBON_UNDIVIDED, NOT_MEASURED, Method
 from ecoia.periods import utc_ns
 from ecoia.records import MOST_WINDOW_NS, Record
@@ -140,7 +140,7 @@ def read_history(path: str | Path, works: Mapping[str, Work], *, instance: str, 
         (180000000000, 'estimated')
     """
     name = Path(path).name
-    lines, problems = _lines(name, _text(path), ZoneInfo(timezone))
+    lines, problems = _lines(name, text_of(read_bytes(Path(path)), Path(path)), ZoneInfo(timezone))
     problems += _problems_of_machines(lines)
     unknown = sorted({line.project for line in lines} - works.keys()) if "*" not in works else []
     problems += [f"{name}: project {each!r} has no service: --project '{each}=SERVICE:PHASE'" for each in unknown]
@@ -156,15 +156,6 @@ def imported_key(record: Record) -> str | None:
     """Return what a record was imported from: the same for two readings of one run, the later of which may hold more."""
     found = record.context.get(IMPORTED)
     return found if isinstance(found, str) else None
-
-
-def _text(path: str | Path) -> str:
-    try:
-        return limits.read_bytes(path, limits.CSV_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"'{path}' cannot be read ({error.strerror}): check the path") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"'{path}' is not UTF-8 at byte {error.start}: give the file as codecarbon wrote it") from error
 
 
 def _lines(name: str, text: str, timezone: ZoneInfo) -> tuple[list[_Line], list[str]]:

@@ -38,7 +38,7 @@ from ecoia.instances import instance_of_site
 from ecoia.keeping.csv_lines import first
 from ecoia.keeping.home_identity import instance_of
 from ecoia.keeping.office_dates import AmbiguousDatesError, is_slashed, order_of, read_slashed
-from ecoia.keeping.office_tables import OfficeTable, number_of, read_table, unknown_columns
+from ecoia.keeping.office_tables import EITHER, OfficeTable, number_of, read_table, unknown_columns
 from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
 from ecoia.periods import utc_ns
 from ecoia.records import MOST_WINDOW_NS, Record
@@ -88,6 +88,9 @@ class _Line:
             self.wrong(column, "columns are separated by ',', so write the number without one: 1234 or 1.234")
             return None
         number = number_of(text, decimal_comma=self.decimal_comma)
+        if number is None and self.decimal_comma and EITHER.fullmatch(text):
+            self.wrong(column, "this can be read in two ways: write it without the point, or with a decimal comma")
+            return None
         if number is None:
             self.wrong(column, "write a number, e.g. 12.5")
             return None

@@ -7,7 +7,7 @@ never counts beside what it corrects.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ecoia.methods import WITHDRAWN
@@ -33,13 +33,15 @@ class Changes(NamedTuple):
 
     Attributes:
         new: Lines that nothing is known of.
-        known: Lines that stand as they are.
-        changed: Lines that say otherwise than the record that stands, which comes first.
+        known: Lines that stand as they are: the record that stands, and the line.
+        changed: Lines that say otherwise than what stands under their key.
+        left: Records that stand under a key of the file, and that no line of it says.
     """
 
     new: list[Record]
-    known: list[Record]
-    changed: list[tuple[Record, Record]]
+    known: list[tuple[Record, Record]]
+    changed: list[Record]
+    left: list[Record]
 
 
 def key_of(record: Record) -> Key:
@@ -62,20 +64,46 @@ def standing(records: Iterable[Record]) -> list[Record]:
 
 
 def changes(read: Iterable[Record], stands: Iterable[Record]) -> Changes:
-    """Compare the lines of a file with the records that stand."""
-    by_key: dict[Key, list[Record]] = {}
+    """Compare the lines of a file with the records that stand.
+
+    Several lines may have one key: two invoices of one source and period. An older ecoia also left a line beside its correction.
+    """
+    before: dict[Key, list[Record]] = {}
     for record in stands:
-        by_key.setdefault(key_of(record), []).append(record)
-    found = Changes([], [], [])
+        before.setdefault(key_of(record), []).append(record)
+    found, of_file = Changes([], [], [], []), set[Key]()
     for record in read:
-        before = by_key.get(key_of(record), [])
-        if not before:
-            found.new.append(record)
-        elif any(_says(record) == _says(each) for each in before):
-            found.known.append(record)
+        key = key_of(record)
+        of_file.add(key)
+        left = before.get(key)
+        same = next((each for each in left or () if _says(each) == _says(record)), None)
+        if same is not None and left is not None:
+            left.remove(same)
+            found.known.append((same, record))
         else:
-            found.changed.append((before[0], record))
+            (found.new if left is None else found.changed).append(record)
+    found.left.extend(record for key, records in before.items() if key in of_file for record in records)
     return found
+
+
+def corrections(found: Changes, reason: Reason) -> list[Record]:
+    """Return the records by which a file says all that stands under its keys.
+
+    Each changed line takes the place of a record that the file does not say; what is left of these is withdrawn.
+    """
+    left: dict[Key, list[Record]] = {}
+    for record in found.left:
+        left.setdefault(key_of(record), []).append(record)
+    written = []
+    for record in found.changed:
+        others = left.get(key_of(record))
+        written.append(corrected(others.pop(0), record, reason) if others else record)
+    return written + [withdrawn(each, reason) for others in left.values() for each in others if not is_withdrawn(each)]
+
+
+def is_withdrawn(record: Record) -> bool:
+    """Return whether nothing of a record counts any more."""
+    return WITHDRAWN in record.method.values()
 
 
 def _says(record: Record) -> tuple[object, ...]:
@@ -115,7 +143,7 @@ def overlaps(new: Iterable[Record], stands: Iterable[Record]) -> Iterator[tuple[
     """
     by_work: dict[tuple[str | None, str | None, str], list[Record]] = {}
     for record in stands:
-        if any(energy is not None for energy in record.energy_microjoules.values()):
+        if not is_withdrawn(record):
             by_work.setdefault(_work_of(record), []).append(record)
     for record in new:
         others = by_work.setdefault(_work_of(record), [])
@@ -127,14 +155,3 @@ def overlaps(new: Iterable[Record], stands: Iterable[Record]) -> Iterator[tuple[
 
 def _work_of(record: Record) -> tuple[str | None, str | None, str]:
     return record.service, record.phase, record.instance
-
-
-def kwh_of(record: Record) -> float | None:
-    """Return the energy that a line declares, in kWh; None where it declares none."""
-    known = [energy for energy in record.energy_microjoules.values() if energy is not None]
-    return sum(known) / 3.6e12 if known else None
-
-
-def as_mapping(records: Iterable[Record]) -> Mapping[Key, Record]:
-    """Return records by what they are known by."""
-    return {key_of(record): record for record in records}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -23,6 +23,8 @@ from ecoia.keeping.csv_lines import CsvError, csv_lines
 _SEPARATORS = (";", "\t", ",")
 _SPACES = str.maketrans("", "", " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}]\d{3})+(?:[.,]\d+)?")
+EITHER = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+")
+"""A number that is two where a comma is the decimal mark: 412.000 is 412 or 412 000."""
 _POINTS_THEN_COMMA = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+")
 
 
@@ -68,13 +70,18 @@ def read_table(path: str | Path) -> OfficeTable:
         (['service', 'source'], 'Relevé')
     """
     path = Path(path)
-    data = _bytes_of(path)
+    data = read_bytes(path)
     if data.startswith(b"PK\x03\x04"):
         return _workbook_table(path)
     return _csv_table(path.name, text_of(data, path))
 
 
-def _bytes_of(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Read a table's file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     try:
         return limits.read_bytes(path, limits.CSV_BYTES)
     except OSError as error:
@@ -106,6 +113,7 @@ def _csv_table(name: str, text: str) -> OfficeTable:
     else:
         separator = max(_SEPARATORS, key=first.count)
     table = OfficeTable(name, [], decimal_comma=separator != ",")
+    remedy = "quote cells that hold " + ("a tab" if separator == "\t" else f"'{separator}'")
     header: list[str] | None = None
     try:
         for number, cells in csv_lines(text, separator):
@@ -114,7 +122,7 @@ def _csv_table(name: str, text: str) -> OfficeTable:
                 header = _without_empty_end(cells, 0)
                 table.columns = [_column(cell) for cell in header]
             elif any(cell.strip() for cell in cells):
-                _add(table, where, _without_empty_end(cells, len(header)), separator)
+                _add(table, where, _without_empty_end(cells, len(header)), remedy)
     except CsvError as error:
         table.problems.append(f"{name}:{error.line + skipped}: {error}")
     return table
@@ -132,13 +140,11 @@ def _without_empty_end(cells: list[str], least: int) -> list[str]:
     return cells[:end]
 
 
-def _add(table: OfficeTable, where: str, cells: list[str], separator: str) -> None:
+def _add(table: OfficeTable, where: str, cells: list[str], remedy: str) -> None:
     if len(cells) == len(table.columns):
         table.lines.append(OfficeLine(where, dict(zip(table.columns, (cell.strip() for cell in cells), strict=True))))
     else:
-        shown = "a tab" if separator == "\t" else f"'{separator}'"
-        problem = f"{where}: {len(cells)} cells where the header has {len(table.columns)}: quote cells that hold {shown}"
-        table.problems.append(problem)
+        table.problems.append(f"{where}: {len(cells)} cells where the header has {len(table.columns)}: {remedy}")
 
 
 def _workbook_table(path: Path) -> OfficeTable:
@@ -151,32 +157,37 @@ def _workbook_table(path: Path) -> OfficeTable:
             if sum(part.file_size for part in parts.infolist()) > limits.WORKBOOK_BYTES:
                 raise UsageError(f"'{path}' unpacks to more than {limits.WORKBOOK_BYTES >> 20} MiB: save it as CSV")  # noqa: TRY301
         sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
-        sheet.reset_dimensions()  # a lone cell far away would make a million rows
-        rows = [[_cell_text(cell) for cell in row] for row in sheet.iter_rows(max_row=limits.SHEET_ROWS, values_only=True)]
+        sheet.reset_dimensions()  # what the file says of its size may be wrong
+        rows = [(number, each) for number, row in enumerate(sheet.iter_rows(values_only=True), 1) if any(each := _texts(row))]
     except UsageError:
         raise
     except Exception as error:
         raise UsageError(f"'{path}' cannot be read as a workbook ({type(error).__name__}): save it anew, or as CSV") from error
     table = OfficeTable(path.name, [], decimal_comma=True)
-    for number, cells in enumerate(rows, 1):
-        if not any(cells):
-            continue
+    for number, cells in rows:
         if not table.columns:
             table.columns = [_column(cell) for cell in _without_empty_end(cells, 0)]
         else:
-            _add(table, f"{path.name}:{number}", _without_empty_end(cells, len(table.columns)), ";")
+            filled = cells + [""] * (len(table.columns) - len(cells))  # a row ends with its last cell
+            _add(table, f"{path.name}:{number}", _without_empty_end(filled, len(table.columns)), "remove those beside the table")
+    if len(rows) > limits.SHEET_ROWS:
+        table.problems.append(f"{path.name}: {len(rows):,} rows, {limits.SHEET_ROWS:,} at most: split it, or save it as CSV")
     return table
 
 
+def _texts(row: Iterable[Any]) -> list[str]:
+    return [_cell_text(cell) for cell in row]
+
+
 def _cell_text(cell: Any) -> str:
-    """Return the text of a workbook's cell: a date as ISO, a number with a point."""
+    """Return the text of a workbook's cell: a date as ISO, a number with a comma, as tables with decimal commas have it."""
     if cell is None:
         return ""
     if isinstance(cell, datetime):
         return cell.date().isoformat() if cell.time() == datetime.min.time() else cell.isoformat(timespec="seconds")
     if isinstance(cell, date):
         return cell.isoformat()
-    return str(cell).strip()
+    return str(cell).replace(".", ",") if isinstance(cell, float) else str(cell).strip()
 
 
 def unknown_columns(table: OfficeTable, known: Collection[str], needed: Collection[str]) -> list[str]:
@@ -203,7 +214,7 @@ def number_of(text: str, *, decimal_comma: bool) -> Decimal | None:
     """Read a number as offices write it; None where it is none, or could be two.
 
     Thousands may be parted by any kind of space. A comma is a decimal mark where ``decimal_comma`` says so, and nothing else; a
-    point parts thousands only where a decimal comma follows.
+    point parts thousands only where a decimal comma follows, and ``412.000`` (``EITHER``) is then refused.
 
     Example:
         >>> [number_of(text, decimal_comma=True) for text in ("1 234,5", "1.234,5", "12.5")]
@@ -214,6 +225,8 @@ def number_of(text: str, *, decimal_comma: bool) -> Decimal | None:
     if _GROUPED.fullmatch(text):
         text = text.translate(_SPACES)
     if decimal_comma:
+        if EITHER.fullmatch(text):
+            return None
         if _POINTS_THEN_COMMA.fullmatch(text):
             text = text.replace(".", "")
         text = text.replace(",", ".")

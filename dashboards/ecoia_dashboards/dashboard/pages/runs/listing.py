@@ -58,7 +58,7 @@ class Runs:
         outside_microjoules: Energy of training that was recorded outside every run; None where a filter of runs is in use.
         savings: What matched runs took beyond the least energy for their quality, by the quarter's report.
         frontiers: Runs compared by quality and energy, by the quarter's report.
-        bought: What quality costs among them: of all runs of the period and the services and phases that are chosen.
+        bought: The cost of quality among all runs of the period, and of the services and phases that are chosen.
         next: Key to go on after; None: there are no more.
         phases: Phases of runs that can be chosen.
         instances: Instances of runs that can be chosen.

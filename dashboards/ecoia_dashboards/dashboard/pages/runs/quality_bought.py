@@ -1,4 +1,4 @@
-"""What quality costs among the runs of a selection: the cheapest that is good enough, the price of the last points."""
+"""The cost of quality among the runs of a selection: the cheapest that is good enough, the price of the last points."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RatedRun:
 
 @dataclass(frozen=True)
 class PricedStep:
-    """What quality costs between two neighbours of the front. ``per_point`` has the interval of ``energy``, per point."""
+    """The cost of quality between two neighbours of the front. ``per_point`` has the interval of ``energy``, per point."""
 
     worse: RatedRun
     better: RatedRun
@@ -40,7 +40,7 @@ class PricedStep:
 
 @dataclass(frozen=True)
 class QualityBought:
-    """What quality costs in one comparison, as ``ecoia frontier`` says it.
+    """The cost of quality in one comparison, as ``ecoia frontier`` says it.
 
     Attributes:
         service: The service.
@@ -49,7 +49,7 @@ class QualityBought:
         better: ``higher`` or ``lower``.
         compared: How many runs are compared.
         tolerance: How much worse than the best is good enough.
-        point: What a point of the figure is.
+        point: Size of a point, in the figure's own unit.
         best: The best run.
         enough: The cheapest within the tolerance.
         as_cheap: Ids of others within the tolerance that are not dearer beyond noise.
