@@ -21,16 +21,19 @@ FIRST_SCHEMA_VERSION = 1
 LINK_SCHEMA_VERSION = 2
 """Version of records of kind ``link`` with a loose id: an ecoia that does not know them skips them as newer ones."""
 
-SCHEMA_VERSION = 3
-"""Version of a record with a sequenced id, and of rows that have one: the newest that is read. Older ones are read for ever.
-
-A reader counts newer records and skips them; it never guesses what they hold."""
+SEQUENCE_SCHEMA_VERSION = 3
+"""Version of a record with a sequenced id, and of rows that have one."""
 
 STREAM_SCHEMA_VERSION = 4
 """Version of the journal's lines of streams (``keeping.stream_lines``), which an ecoia that does not know them skips as newer."""
 
 MONTH_SCHEMA_VERSION = 4
-"""Version of ledger runs that hold a month, and the newest that is read: an ecoia that does not know them calls them newer."""
+"""Version of ledger runs that hold a month: an ecoia that does not know them calls them newer."""
+
+SCHEMA_VERSION = 5
+"""Version of a record or row whose tokens tell more than input and output (``records.tokens``): the newest that is read.
+
+Older ones are read for ever. A reader counts newer records and skips them; it never guesses what they hold."""
 
 ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 """Characters of an id: of a service, an instance, a set of factors."""
@@ -381,6 +384,10 @@ TABLE_COLUMNS = (
     "accepted_micro",
     "tokens_in",
     "tokens_out",
+    "requests",
+    "cached_in",
+    "cache_written",
+    "reasoning",
     "cpu_ns",
     "lost",
     "outcome",

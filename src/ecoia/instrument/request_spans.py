@@ -117,11 +117,11 @@ class RequestSpan(Span):
             self._settle()
         Span.units(self, delivered, accepted)  # super() costs a lookup at each request
 
-    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
+    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int, **parts: int | None) -> None:
         """Record tokens. See ``Span.tokens``."""
         if self.is_late:
             self._settle()
-        super().tokens(provider, model, tokens_in, tokens_out)
+        super().tokens(provider, model, tokens_in, tokens_out, **parts)
 
     def quality(self, name: str, value: float) -> None:
         """Record a quality figure. See ``Span.quality``."""

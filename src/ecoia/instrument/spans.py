@@ -250,32 +250,49 @@ class Span:
                 counters.accepted_micro += count
                 counters.accepted_given += 1
 
-    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
-        """Record tokens exchanged with a hosted model. Only the counts are kept, no text.
+    def tokens(
+        self,
+        provider: str,
+        model: str,
+        tokens_in: int,
+        tokens_out: int,
+        *,
+        cached_in: int | None = None,
+        cache_written: int | None = None,
+        reasoning: int | None = None,
+    ) -> None:
+        """Record one call to a model: the tokens exchanged with it. Only the counts are kept, no text.
 
-        Never raises: counts that are no whole numbers of 0 or more are recorded as lost (``invalid-tokens``).
+        Never raises: counts that are no whole numbers of 0 or more, or whose parts exceed their whole, are recorded as lost
+        (``invalid-tokens``). None is not told, which is not zero.
 
         Args:
             provider: Provider of the model, as the emission factors name it.
             model: Name of the model. Both names are cut at 120 characters.
-            tokens_in: Tokens sent.
-            tokens_out: Tokens received.
+            tokens_in: Tokens sent, those that the provider's cache spared or took in included.
+            tokens_out: Tokens received, those of reasoning included.
+            cached_in: How many of the tokens sent were read from the provider's cache.
+            cache_written: How many of the tokens sent were written to the provider's cache.
+            reasoning: How many of the tokens received were of reasoning.
 
         Example:
             >>> import ecoia
             >>> with ecoia.track(service="analyse-cv") as span:
-            ...     span.tokens("mistralai", "mistral-small", tokens_in=812, tokens_out=96)
+            ...     span.tokens("mistralai", "mistral-small", tokens_in=812, tokens_out=96, cached_in=512)
         """
         try:
-            counts = (int(tokens_in), int(tokens_out))
+            whole = (int(tokens_in), int(tokens_out))
+            parts = [None if each is None else int(each) for each in (cached_in, cache_written, reasoning)]
             names = (short_text(provider), short_text(model))
         except Exception:  # noqa: BLE001 - no value that the host passes may break it
             self._state.lost.append(losses.INVALID_TOKENS)
             return
-        if min(counts) < 0 or max(counts) >= MAX_COUNT:
+        cached, written, thought = (each or 0 for each in parts)
+        least = min(*whole, cached, written, thought)
+        if least < 0 or max(whole) >= MAX_COUNT or cached + written > whole[0] or thought > whole[1]:
             self._state.lost.append(losses.INVALID_TOKENS)
             return
-        self._state.events.append((self._counters, "tokens", (*names, *counts)))
+        self._state.events.append((self._counters, "tokens", (*names, *whole, *parts)))
 
     def quality(self, name: str, value: float) -> None:
         """Record a quality figure (accuracy, F1) of the run. The last value of each name is kept.
@@ -400,7 +417,7 @@ class NoSpan(Span):
     def units(self, delivered: float, accepted: float | None = None) -> None:
         """Ignore the units."""
 
-    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
+    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int, **parts: int | None) -> None:
         """Ignore the tokens."""
 
     def quality(self, name: str, value: float) -> None:

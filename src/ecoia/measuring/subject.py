@@ -11,6 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ecoia.typing_light import NamedTuple, Protocol
 
+TokenCounts = Counter[tuple[str, str, tuple[str, ...], str]]
+TOKEN_PARTS = ("cached_in", "cache_written", "reasoning")
+"""What a call may tell beside input and output, in the order of ``records.Tokens``."""
+
 
 class RecordKey(NamedTuple):
     """The fields that keep records apart: a window has one record of spans for each key.
@@ -36,7 +40,7 @@ class Delta:
     """Activity of the spans of one key since the last reading.
 
     ``units_micro`` and ``accepted_micro`` are in millionths, and None if the program gave none. ``tokens`` counts by
-    (provider, model, "in" or "out").
+    provider, model, the parts that calls told, and the name of a field of ``records.Tokens``.
     """
 
     __slots__ = (
@@ -53,7 +57,7 @@ class Delta:
         accepted_micro: int | None = None,
         ended: int = 0,
         last_failed: bool = False,
-        tokens: Counter[tuple[str, str, str]] | None = None,
+        tokens: TokenCounts | None = None,
         quality: dict[str, float] | None = None,
     ) -> None:
         self.cpu_ns = cpu_ns
@@ -63,12 +67,19 @@ class Delta:
         self.accepted_micro = accepted_micro
         self.ended = ended
         self.last_failed = last_failed
-        self.tokens: Counter[tuple[str, str, str]] = Counter() if tokens is None else tokens
+        self.tokens: TokenCounts = Counter() if tokens is None else tokens
         self.quality: dict[str, float] = {} if quality is None else quality
 
     def with_cpu_ns(self, cpu_ns: int) -> Delta:
         """Return the same activity with another CPU time."""
         return Delta(**{name: getattr(self, name) for name in self.__slots__} | {"cpu_ns": cpu_ns})
+
+    def add_call(self, provider: str, model: str, tokens_in: int, tokens_out: int, *parts: int | None) -> None:
+        """Add one call to a model; calls that tell other parts of their tokens are counted apart."""
+        told = {name: part for name, part in zip(TOKEN_PARTS, parts, strict=True) if part is not None}
+        apart = (provider, model, (*told,))
+        for name, count in (("requests", 1), ("tokens_in", tokens_in), ("tokens_out", tokens_out), *told.items()):
+            self.tokens[(*apart, name)] += count
 
     def add(self, more: Delta) -> None:
         """Add later activity of the same key.

@@ -153,9 +153,7 @@ class ThisProcess:
             if kind == "quality":
                 delta.quality[value[0]] = value[1]
             else:
-                provider, model, tokens_in, tokens_out = value
-                delta.tokens[(provider, model, "in")] += tokens_in
-                delta.tokens[(provider, model, "out")] += tokens_out
+                delta.add_call(*value)
 
 
 def drain_lost(causes: deque[str]) -> Counter[str]:

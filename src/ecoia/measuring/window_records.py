@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ecoia import losses
 from ecoia import meters as metering
 from ecoia.keeping.home_identity import instance_of
 from ecoia.measuring.new_ids import NewIds
-from ecoia.measuring.subject import RecordKey
+from ecoia.measuring.subject import TOKEN_PARTS, RecordKey, TokenCounts
 from ecoia.measuring.window import Window
 from ecoia.meters import Meter
 from ecoia.methods import NOT_MEASURED, Method
@@ -200,6 +199,13 @@ class RecordBuilder:
         }
 
 
-def _tokens(counts: Counter[tuple[str, str, str]]) -> tuple[Tokens, ...]:
-    models = sorted({(provider, model) for provider, model, _ in counts})
-    return tuple(Tokens(p, m, counts[(p, m, "in")], counts[(p, m, "out")]) for p, m in models)
+def _tokens(counts: TokenCounts) -> tuple[Tokens, ...]:
+    return tuple(
+        Tokens(
+            provider,
+            model,
+            *(counts[(provider, model, told, name)] for name in ("tokens_in", "tokens_out", "requests")),
+            *(counts[(provider, model, told, name)] if name in told else None for name in TOKEN_PARTS),
+        )
+        for provider, model, told in sorted({key[:3] for key in counts})
+    )

@@ -34,12 +34,10 @@ from ecoia.records.field_rules import (
     SUM_ENERGY,
     SUM_UNLESS_MISSING,
     UNION,
-    InRow,
     cut_by_time,
     cut_energy,
     keep_in_last,
     or_none,
-    read_amount,
     read_count,
     read_counts,
     read_energy,
@@ -62,6 +60,7 @@ from ecoia.records.field_rules import (
 from ecoia.records.fields import NO_DEFAULT, field, fields_of, values_by_name, with_fields
 from ecoia.records.record_ids import sequence_of
 from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG_VALUE
+from ecoia.records.tokens import SUM_TOKENS, Tokens, counts_requests, read_tokens, write_tokens
 from ecoia.semconv import (
     FIRST_SCHEMA_VERSION,
     KIND_LINK,
@@ -71,8 +70,9 @@ from ecoia.semconv import (
     OUTCOMES,
     SCHEMA_VERSION,
     SCOPES,
+    SEQUENCE_SCHEMA_VERSION,
 )
-from ecoia.typing_light import Any, NamedTuple, Self
+from ecoia.typing_light import Any, Self
 
 _encode = encoder(item_separator=",", key_separator=":")
 _encode_key = encoder(allow_nan=True, default=str)
@@ -101,53 +101,6 @@ class NewerSchemaError(RecordError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, NEWER_SCHEMA)
-
-
-class Tokens(NamedTuple):
-    """Tokens exchanged with one model of one provider. Counts only, never text."""
-
-    provider: str
-    model: str
-    tokens_in: int
-    tokens_out: int
-
-
-def _read_tokens(value: Any) -> tuple[Tokens, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise ValueError("is not a list")  # noqa: TRY004 - what is wrong with the value, as every reader says it
-    for count in value:
-        read_text(count["provider"])
-        read_text(count["model"])
-        read_count(count["tokens_in"])
-        read_count(count["tokens_out"])
-    return tuple([Tokens(**count) for count in value])
-
-
-def _check_summed_tokens(value: Any) -> None:
-    for count in _read_tokens(value):
-        read_amount(count.tokens_in)
-        read_amount(count.tokens_out)
-
-
-def _write_tokens(tokens: Iterable[Tokens]) -> list[dict[str, Any]]:
-    return [{"provider": t.provider, "model": t.model, "tokens_in": t.tokens_in, "tokens_out": t.tokens_out} for t in tokens]
-
-
-def _sum_tokens(counts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one entry for each provider and model, sorted."""
-    summed: dict[tuple[str, str], dict[str, Any]] = {}
-    for count in counts:
-        known = summed.setdefault((count["provider"], count["model"]), {**count, "tokens_in": 0, "tokens_out": 0})
-        known["tokens_in"] += count["tokens_in"]
-        known["tokens_out"] += count["tokens_out"]
-    return [summed[key] for key in sorted(summed)]
-
-
-_SUM_TOKENS = InRow(
-    begin=lambda tokens: _sum_tokens(_write_tokens(tokens)) if tokens else [],
-    add=lambda total, more: _sum_tokens([*total, *more]) if more else total,
-    check=_check_summed_tokens,
-)
 
 
 @with_fields
@@ -204,7 +157,7 @@ class Record:
         metadata=rule(read=read_units, write=write_units, cut=cut_by_time, in_row=SUM_UNLESS_MISSING, json_name="accepted"),
     )
     tokens: tuple[Tokens, ...] = field(
-        default=(), metadata=rule(read=_read_tokens, write=_write_tokens, cut=keep_in_last(tuple), in_row=_SUM_TOKENS)
+        default=(), metadata=rule(read=read_tokens, write=write_tokens, cut=keep_in_last(tuple), in_row=SUM_TOKENS)
     )
     quality: Mapping[str, float] = field(
         default_factory=dict, metadata=rule(read=read_figures, write=dict, cut=keep_in_last(dict), in_row=SAME_MAPPING)
@@ -231,8 +184,10 @@ class Record:
     @property
     def schema(self) -> int:
         """The version that a reader must know."""
-        if sequence_of(self.record_id) is not None or (self.replaces and sequence_of(self.replaces) is not None):
+        if self.tokens and counts_requests(self.tokens):
             return SCHEMA_VERSION
+        if sequence_of(self.record_id) is not None or (self.replaces and sequence_of(self.replaces) is not None):
+            return SEQUENCE_SCHEMA_VERSION
         return LINK_SCHEMA_VERSION if self.kind == KIND_LINK else FIRST_SCHEMA_VERSION
 
     def copy_with(self, **changes: Any) -> Self:
@@ -465,7 +420,9 @@ def check_row(data: Any) -> Row:
 
 def row_schema(row: Row) -> int:
     """Return the version of rows that a reader of this one must know."""
-    return SCHEMA_VERSION if "sources" in row else FIRST_SCHEMA_VERSION
+    if row["tokens"] and counts_requests(row["tokens"]):
+        return SCHEMA_VERSION
+    return SEQUENCE_SCHEMA_VERSION if "sources" in row else FIRST_SCHEMA_VERSION
 
 
 def row_of(record: Record) -> Row:
