@@ -127,6 +127,12 @@ KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD, KIND_OUTCOME)
 KIND_LINK = "link"
 """Kind of records that say where the rows of a group or session are shown. They have no energy and give no rows."""
 
+LLM = "llm"
+"""Kind of weights in which tokens of a language model count."""
+
+SELF_HOSTED = ("local", "self-hosted", "ollama", "vllm", "sglang", "tgi", "llama.cpp", "transformers")
+"""Names of providers that run on one's own machine, where their energy is metered."""
+
 MEASURED, ESTIMATED, DECLARED, MISSING = "measured", "estimated", "declared", "missing"
 STATUSES = (MEASURED, ESTIMATED, DECLARED, MISSING)
 

@@ -1,8 +1,7 @@
-"""Check the arithmetic that shares a server's energy by tokens: its laws, and the specification's table of errors."""
+"""Check the arithmetic that shares a server's energy by tokens: its laws, and how wrong it and simpler rules are."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from random import Random
 
@@ -100,22 +99,30 @@ def true_joules(count: TokenCount, batch: float) -> float:
     return TOKEN_JOULES * (count.read + count.out) + context + cache + STEP_JOULES * count.out / batch
 
 
-def worst_part(batch: float, of_input: float) -> float:
-    """Return the greatest factor between a service's share by weights and by the roofline, at as many requests of each."""
-    weights = {key(name): weight_of(count, of_input) for name, count in SERVICES.items()}
-    joules = {name: true_joules(count, batch) for name, count in SERVICES.items()}
-    shares = {of.service: part / 1e12 for of, part in split_by_weight(10**12, weights).items()}
-    return max(math.exp(abs(math.log(shares[name] * sum(joules.values()) / joules[name]))) for name in SERVICES)
+def gsd(batch: float, of_input: float, of_cached: float | None = None) -> float:
+    """Return the geometric standard deviation, weighted by energy, of shares by weights at as many requests of each service."""
+    cached = 0.1 * of_input if of_cached is None else of_cached
+    weights = {name: each.out + of_input * each.read + cached * each.cached for name, each in SERVICES.items()}
+    joules = {name: true_joules(each, batch) for name, each in SERVICES.items()}
+    factor = sum(joules.values()) / sum(weights.values())
+    logs = {name: math.log(weights[name] * factor / joules[name]) for name in SERVICES}
+    return math.exp(math.sqrt(sum(joules[name] / sum(joules.values()) * logs[name] ** 2 for name in SERVICES)))
 
 
-@pytest.mark.parametrize("batch", [1.4, 5.3, 48.0])
-def test_the_rule_is_near_the_roofline_at_every_batch_and_no_constant_is(batch: float) -> None:
-    by_rule = worst_part(batch, input_weight(batch, STEP_JOULES / TOKEN_JOULES))
-    assert by_rule == pytest.approx(1, abs=1e-3), "it has the structure of the roofline"
-    assert worst_part(batch, input_weight(batch)) < 1.25, "kappa = 100 for 105"
-    constants = [1.0, 0.2, 0.0]  # all tokens alike, the ratio of prices, output alone
-    assert max(worst_part(at, w) for at, w in itertools.product((1.4, 48.0), constants)) > 4
+PUBLISHED = {  # of a simulation of continuous batching; at 1.4, 5.3 and 48 requests in flight
+    "all tokens alike": ([3.79, 2.87, 1.70], lambda b: gsd(b, 1.0, 1.0)),
+    "output alone": ([1.15, 1.45, 2.90], lambda b: gsd(b, 0.0)),
+    "the ratio of prices": ([1.75, 1.43, 1.17], lambda b: gsd(b, 0.2)),
+    "the rule": ([1.03, 1.03, 1.10], lambda b: gsd(b, input_weight(b))),
+    "kappa wrong by 3": ([1.16, 1.25, 1.36], lambda b: max(gsd(b, input_weight(b, 33)), gsd(b, input_weight(b, 300)))),
+}
+
+
+@pytest.mark.parametrize("rule", PUBLISHED)
+def test_the_errors_of_each_rule_are_those_of_a_simulated_server(rule: str) -> None:
+    published, found = PUBLISHED[rule]
+    assert [found(batch) for batch in (1.4, 5.3, 48.0)] == pytest.approx(published, rel=0.15)
 
 
 def test_kappa_is_what_reading_the_weights_costs_beside_a_token() -> None:
-    assert STEP_JOULES / TOKEN_JOULES == pytest.approx(KAPPA, rel=0.05)
+    assert pytest.approx(KAPPA, rel=0.05) == STEP_JOULES / TOKEN_JOULES

@@ -10,6 +10,7 @@ from ecoia.instrument.engine import engine, lose
 from ecoia.instrument.spans import CpuAccount, Label, Span, ThreadState
 from ecoia.instrument.steps import drive_on, leave_step
 from ecoia.instrument.switching import counters_for, enclosing, finish, finish_anyhow, in_context, put_on_top
+from ecoia.semconv import LLM
 from ecoia.typing_light import Any
 
 FindLabel = Callable[[Any, bool], Label | None]
@@ -122,6 +123,12 @@ class RequestSpan(Span):
         if self.is_late:
             self._settle()
         super().tokens(provider, model, tokens_in, tokens_out, **parts)
+
+    def weight(self, amount: float, kind: str = LLM) -> None:
+        """Record a weight. See ``Span.weight``."""
+        if self.is_late:
+            self._settle()
+        super().weight(amount, kind)
 
     def quality(self, name: str, value: float) -> None:
         """Record a quality figure. See ``Span.quality``."""

@@ -15,7 +15,7 @@ from threading import get_native_id
 from time import thread_time_ns
 
 from ecoia import losses
-from ecoia.semconv import PHASE_UNSPECIFIED
+from ecoia.semconv import LLM, PHASE_UNSPECIFIED
 from ecoia.typing_light import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -294,6 +294,34 @@ class Span:
             return
         self._state.events.append((self._counters, "tokens", (*names, *whole, *parts)))
 
+    def weight(self, amount: float, kind: str = LLM) -> None:
+        """Give the span's weight in the energy of the device that it shares with others; it stands in place of its tokens.
+
+        Where requests wait for each other on a device, as in a server that batches them, neither processor time nor time in
+        flight says what each cost. Weights of one ``kind`` are compared with each other, so give all in one unit; those of
+        ``llm`` are in output tokens, and stand beside the tokens that other spans tell. A weight is no unit: ``units``
+        counts what was delivered.
+
+        Never raises: NaN, a negative number or anything else that is no number is recorded as lost (``invalid-weight``).
+
+        Args:
+            amount: The weight, 0 or more, kept to the millionth. Further calls add up.
+            kind: What is compared, cut at 120 characters.
+
+        Example:
+            >>> import ecoia
+            >>> with ecoia.track(service="images") as span:
+            ...     span.weight(30 * 1.05, kind="megapixel-steps")
+        """
+        try:
+            weight, name = checked_count(amount), short_text(kind)
+        except Exception:  # noqa: BLE001 - no value that the host passes may break it
+            weight, name = None, ""
+        if weight is None or not name:
+            self._state.lost.append(losses.INVALID_WEIGHT)
+            return
+        self._state.events.append((self._counters, "weight", (name, weight)))
+
     def quality(self, name: str, value: float) -> None:
         """Record a quality figure (accuracy, F1) of the run. The last value of each name is kept.
 
@@ -419,6 +447,9 @@ class NoSpan(Span):
 
     def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int, **parts: int | None) -> None:
         """Ignore the tokens."""
+
+    def weight(self, amount: float, kind: str = LLM) -> None:
+        """Ignore the weight."""
 
     def quality(self, name: str, value: float) -> None:
         """Ignore the figure."""

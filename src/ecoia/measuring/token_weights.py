@@ -7,9 +7,9 @@ a step and request), and the more requests share a step, the nearer the two come
     weight of a request = out + w(b) (in - cached) + 0.1 w(b) cached,    w(b) = 1 / (2 + kappa / b)
 
 with b the mean number of requests in flight, and kappa the energy of reading the weights once over the energy of computing one
-token: about 100 for a dense model at 16 bits, half of it at 8 bits, more for a mixture of experts. The 2 is the computation itself
-and as much again for reading the keys and values of some 1,500 tokens of context. Weights are linear in tokens, so those of equal
-requests are equal, and requests may be summed up first.
+token: about 100 for a dense model at 16 bits, half of it at 8 bits, more for a mixture of experts. The 2 is the computation
+itself and as much again for reading the keys and values of some 1,500 tokens of context. Weights are linear in tokens, so those
+of equal requests are equal, and requests may be summed up first.
 """
 
 from __future__ import annotations
