@@ -18,6 +18,7 @@ from ecoia.keeping.journal import Journal
 from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records import (
+    TOLD_OR_NOT,
     NewerSchemaError,
     Record,
     RecordError,
@@ -35,7 +36,6 @@ from ecoia.records.fields import field, values_by_name, with_fields
 from ecoia.records.id_sets import RecordIds, ids_of
 from ecoia.records.record_ids import sequenced_id
 from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, REFUSALS, WRONG_VALUE
-from ecoia.records.tokens import TOLD_OR_NOT
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, PHASES, STATUSES
 from support.records import link, record
 

@@ -31,7 +31,7 @@ MONTH_SCHEMA_VERSION = 4
 """Version of ledger runs that hold a month: an ecoia that does not know them calls them newer."""
 
 SCHEMA_VERSION = 5
-"""Version of a record or row whose tokens tell more than input and output (``records.tokens``): the newest that is read.
+"""Version of a record or row whose tokens tell more than input and output (``records.Tokens``): the newest that is read.
 
 Older ones are read for ever. A reader counts newer records and skips them; it never guesses what they hold."""
 

@@ -25,8 +25,7 @@ from ecoia.keeping.journal import Journal
 from ecoia.periods import Quarter
 from ecoia.publishing import row_table as aggregation
 from ecoia.publishing.ledger_export import NESTED, partitions
-from ecoia.records import Row, Tokens, fold
-from ecoia.records.tokens import TOLD_OR_NOT
+from ecoia.records import TOLD_OR_NOT, Row, Tokens, fold
 from ecoia.report import build_report
 from ecoia.semconv import COMPONENTS
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ecoia.records import Row
-from ecoia.records.tokens import TOLD_OR_NOT
+from ecoia.records import TOLD_OR_NOT, Row
 from ecoia.semconv import COMPONENTS, TABLE_COLUMNS
 
 

@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 from ecoia.errors import MissingExtraError, UsageError
 from ecoia.periods import Quarter
 from ecoia.publishing.flat_rows import flat_row
-from ecoia.records import Row
-from ecoia.records.tokens import TOLD_OR_NOT
+from ecoia.records import TOLD_OR_NOT, Row
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN, TABLE_COLUMNS
 
 try:
@@ -41,7 +40,7 @@ SUMMED = (
 )
 """Columns that add up. Every grouping has them, and also ``energy_microjoules``, the energy of all components.
 
-The sum of a count that tokens may lack (``records.tokens.TOLD_OR_NOT``) is null where any row with tokens lacks it."""
+The sum of a count that tokens may lack (``records.TOLD_OR_NOT``) is null where any row with tokens lacks it."""
 
 _TEXTS = frozenset(TABLE_COLUMNS) - frozenset(SUMMED) - {"half_hour_utc_ns", "start_utc_ns", "end_utc_ns", "simulated"}
 _UTC = ZoneInfo("UTC")

@@ -29,7 +29,7 @@ SEQUENCED_SCHEMA = 3
 """Schema of a publication with a row that names its records by ranges (``records.record_ids``), and of those after it in a chain:
 an ecoia that cannot read such rows says so, and does not take them for forged ones."""
 TOLD_SCHEMA = 4
-"""The same, with a row whose tokens tell more than input and output (``records.tokens``)."""
+"""The same, with a row whose tokens tell more than input and output (``records.Tokens``)."""
 
 REPORT_FILE, INPUTS_FOLDER, MANIFEST_FILE = "report.json", "inputs", "manifest.json"
 DOCUMENTS_FOLDER, SEAL_FILE, RECALCULATION_FILE = "documents", "seal.json", "recalculation.json"

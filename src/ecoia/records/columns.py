@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 from ecoia.errors import MissingExtraError
 from ecoia.instants import HALF_HOUR_NS
 from ecoia.records.field_rules import ROW_INTEGER_LIMIT
-from ecoia.records.record import ROW_FIELDS, NewerSchemaError, RecordError, Row, check_row
+from ecoia.records.record import ROW_FIELDS, TOLD_OR_NOT, NewerSchemaError, RecordError, Row, Tokens, check_row
 from ecoia.records.refusals import FIELD_MISSING
-from ecoia.records.tokens import TOLD_OR_NOT, Tokens
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, SCHEMA_VERSION, SCOPES, STATUSES
 
 try:

@@ -34,6 +34,7 @@ from ecoia.records.field_rules import (
     SUM_ENERGY,
     SUM_UNLESS_MISSING,
     UNION,
+    InRow,
     cut_by_time,
     cut_energy,
     keep_in_last,
@@ -60,7 +61,6 @@ from ecoia.records.field_rules import (
 from ecoia.records.fields import NO_DEFAULT, field, fields_of, values_by_name, with_fields
 from ecoia.records.record_ids import sequence_of
 from ecoia.records.refusals import FIELD_MISSING, NEWER_SCHEMA, NO_SCHEMA, WRONG_VALUE
-from ecoia.records.tokens import SUM_TOKENS, Tokens, counts_requests, read_tokens, write_tokens
 from ecoia.semconv import (
     FIRST_SCHEMA_VERSION,
     KIND_LINK,
@@ -72,7 +72,7 @@ from ecoia.semconv import (
     SCOPES,
     SEQUENCE_SCHEMA_VERSION,
 )
-from ecoia.typing_light import Any, Self
+from ecoia.typing_light import Any, NamedTuple, Self
 
 _encode = encoder(item_separator=",", key_separator=":")
 _encode_key = encoder(allow_nan=True, default=str)
@@ -101,6 +101,94 @@ class NewerSchemaError(RecordError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, NEWER_SCHEMA)
+
+
+TOLD_OR_NOT = ("requests", "cached_in", "cache_written", "reasoning")
+"""The counts that an entry may lack."""
+
+_ALWAYS = ("tokens_in", "tokens_out")
+
+
+class Tokens(NamedTuple):
+    """Tokens exchanged with one model of one provider. Counts only, never text.
+
+    What is not told is None here and absent in JSON, which is not zero. Entries are added up only where the same counts are told,
+    so that no sum takes a part for the whole.
+
+    Attributes:
+        provider: Provider, as the program named it.
+        model: Model, as the program named it.
+        tokens_in: Input tokens, those of the cache included.
+        tokens_out: Output tokens, those of reasoning included.
+        requests: How many calls they are of. None: the ecoia that counted the tokens did not count calls.
+        cached_in: How many of the input tokens were read from a cache. None: not told.
+        cache_written: How many of the input tokens were written to a cache. None: not told.
+        reasoning: How many of the output tokens were of reasoning. None: not told.
+    """
+
+    provider: str
+    model: str
+    tokens_in: int
+    tokens_out: int
+    requests: int | None = None
+    cached_in: int | None = None
+    cache_written: int | None = None
+    reasoning: int | None = None
+
+
+def _read_tokens(value: Any) -> tuple[Tokens, ...]:
+    """Read the tokens of a record or row from JSON."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("is not a list")  # noqa: TRY004 - what is wrong with the value, as every reader says it
+    return tuple([_read_entry(entry) for entry in value])
+
+
+def _read_entry(entry: Mapping[str, Any]) -> Tokens:
+    read_text(entry["provider"])
+    read_text(entry["model"])
+    for name in _ALWAYS:
+        read_count(entry[name])
+    found = Tokens(**entry)
+    if len(entry) > 4:  # provider, model and what is always told
+        for name in TOLD_OR_NOT:
+            if name in entry:
+                read_count(entry[name])
+        cached_in, cache_written, reasoning = (each or 0 for each in found[5:])
+        if cached_in + cache_written > found.tokens_in or reasoning > found.tokens_out:
+            raise ValueError("has more tokens of the cache than of input, or more of reasoning than of output")
+    return found
+
+
+def _write_tokens(tokens: Iterable[Tokens]) -> list[dict[str, Any]]:
+    """Write tokens in JSON types; counts that are not told are left out."""
+    return [{name: value for name, value in zip(Tokens._fields, each, strict=True) if value is not None} for each in tokens]
+
+
+def _tells_more(tokens: Iterable[Tokens | Mapping[str, Any]]) -> bool:
+    """Return whether any entry of a record or row tells more than an ecoia that did not count requests can read."""
+    return any(len(each) > 4 if isinstance(each, Mapping) else any(part is not None for part in each[4:]) for each in tokens)
+
+
+def _sum_tokens(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one entry for each provider, model and set of counts that are told, sorted."""
+    sums: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for entry in entries:
+        key = (entry["provider"], entry["model"], *[name in entry for name in TOLD_OR_NOT])
+        known = sums.get(key)
+        if known is None:
+            sums[key] = {name: entry[name] for name in Tokens._fields if name in entry}
+        else:
+            for name in (*_ALWAYS, *TOLD_OR_NOT):
+                if name in entry:
+                    known[name] += entry[name]
+    return [sums[key] for key in sorted(sums)]
+
+
+_SUM_TOKENS = InRow(
+    begin=lambda tokens: _sum_tokens(_write_tokens(tokens)) if tokens else [],
+    add=lambda total, more: _sum_tokens([*total, *more]) if more else total,
+    check=_read_tokens,
+)
 
 
 @with_fields
@@ -157,7 +245,7 @@ class Record:
         metadata=rule(read=read_units, write=write_units, cut=cut_by_time, in_row=SUM_UNLESS_MISSING, json_name="accepted"),
     )
     tokens: tuple[Tokens, ...] = field(
-        default=(), metadata=rule(read=read_tokens, write=write_tokens, cut=keep_in_last(tuple), in_row=SUM_TOKENS)
+        default=(), metadata=rule(read=_read_tokens, write=_write_tokens, cut=keep_in_last(tuple), in_row=_SUM_TOKENS)
     )
     quality: Mapping[str, float] = field(
         default_factory=dict, metadata=rule(read=read_figures, write=dict, cut=keep_in_last(dict), in_row=SAME_MAPPING)
@@ -184,7 +272,7 @@ class Record:
     @property
     def schema(self) -> int:
         """The version that a reader must know."""
-        if self.tokens and counts_requests(self.tokens):
+        if self.tokens and _tells_more(self.tokens):
             return SCHEMA_VERSION
         if sequence_of(self.record_id) is not None or (self.replaces and sequence_of(self.replaces) is not None):
             return SEQUENCE_SCHEMA_VERSION
@@ -420,7 +508,7 @@ def check_row(data: Any) -> Row:
 
 def row_schema(row: Row) -> int:
     """Return the version of rows that a reader of this one must know."""
-    if row["tokens"] and counts_requests(row["tokens"]):
+    if row["tokens"] and _tells_more(row["tokens"]):
         return SCHEMA_VERSION
     return SEQUENCE_SCHEMA_VERSION if "sources" in row else FIRST_SCHEMA_VERSION
 
