@@ -22,6 +22,7 @@ TOO_MANY_ENDPOINTS = "too-many-endpoints"
 # Serving
 MISSING_UNITS = "missing-units"
 ROUTE_UNREAD = "route-unread"
+METRICS_PAGE_UNREAD = "metrics-page-unread"
 MLFLOW_SERVER_UNMEASURED = "mlflow-server-unmeasured"
 
 # Following spans

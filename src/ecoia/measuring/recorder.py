@@ -150,10 +150,11 @@ class Recorder:
         self._add_totals(allocation)
         self.window.links += look.links
         self.window.stolen_ns += round(allocation.stolen_part * elapsed_ns)
-        if self._allocator.whole:
+        if self._allocator.whole or look.waits is not None:
             separate_waiting(allocation, look.coverage)
         if any(allocation.idle.values()):
-            split = split_by_reserved_share(allocation.idle, look.reserved or {}, whole_host=self._allocator.whole)
+            reserved = look.reserved or ({} if look.waits is None else {look.waits: 1.0})
+            split = split_by_reserved_share(allocation.idle, reserved, whole_host=self._allocator.whole)
             for key, energy in split:
                 self.window.add_energy(KIND_IDLE, key, energy)
         self._add_shares(allocation, look, elapsed_ns)

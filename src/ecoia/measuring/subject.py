@@ -147,6 +147,7 @@ class Look(NamedTuple):
         reserved: Share of the host that is reserved for each key; None to use one share for all, as configured.
         links: Links that this look found, each once.
         threads_ns: Time during which a thread had a span in flight, added up over threads; 0 where spans are no threads' work.
+        waits: The key whose idle energy it is when no span is in flight; None: such energy is nobody's.
     """
 
     process_cpu_ns: int
@@ -159,6 +160,7 @@ class Look(NamedTuple):
     reserved: Mapping[RecordKey, float] | None = None
     links: Sequence[Link] = ()
     threads_ns: int = 0
+    waits: RecordKey | None = None
 
 
 class Subject(Protocol):

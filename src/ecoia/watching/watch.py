@@ -27,6 +27,7 @@ from ecoia.watching.control_groups import ServiceGroups
 from ecoia.watching.group_rules import POD_LOGS
 from ecoia.watching.group_tree import CGROUP_MOUNT, path_in_hierarchy
 from ecoia.watching.outside import OutsideMeasurement, key_of_helpers, make_recorder
+from ecoia.watching.server_metrics import ServerMetrics
 from ecoia.watching.watch_registry import Registration, line_of
 from ecoia.watching.watch_target import Unit, find_group, find_process, find_unit, why_measured_above
 
@@ -42,6 +43,7 @@ def watch(
     run_id: str | None = None,
     seconds: float | None = None,
     mount: Path = CGROUP_MOUNT,
+    page: ServerMetrics | None = None,
 ) -> None:
     """Measure until the target ends, SIGTERM or SIGINT arrives, or the time is over. Exactly one target is given.
 
@@ -55,6 +57,8 @@ def watch(
         run_id: Id of the MLflow run that the target works for, which shows its energy; not for inference.
         seconds: How long to measure; None for no limit.
         mount: Where control groups are mounted.
+        page: The metrics page of the target, a server of language models: its output tokens are units, and what it uses while
+            no request is in flight is idle energy.
 
     Raises:
         UsageError: An argument is illegal, the target does not exist or is measured already, or it contains this process.
@@ -78,11 +82,23 @@ def watch(
         with _stop_signals() as stop:
             notice = OwnNotice(start.process_cpu_ns + Descendants().total_ns)
             measurement = OutsideMeasurement(
-                target, key, pid=pid or os.getpid(), start=start, notice=notice, settings=settings, group=limits, links=links
+                target,
+                key,
+                pid=pid or os.getpid(),
+                start=start,
+                notice=notice,
+                settings=settings,
+                group=limits,
+                links=links,
+                page=page,
             )
+            if page is not None:
+                page.start()
             _repeat(measurement.step, stop, seconds, alive=target.alive)
             measurement.close(ended=not target.alive())
     finally:
+        if page is not None:
+            page.stop()
         registration.end()
 
 
