@@ -169,6 +169,21 @@ def test_units_of_a_call(engine: QuietEngine) -> None:
     assert Counter(engine.lost) == {"invalid-units": 1}
 
 
+def test_a_weight_never_raises(engine: QuietEngine) -> None:
+    with ecoia.track(service="a") as span:
+        span.weight(2.5)
+        span.weight(1)
+        span.weight(3, kind="images")
+        for amount in (float("nan"), -1, 10**400, "3", Hostile()):
+            span.weight(amount)  # type: ignore[arg-type]
+        span.weight(1, kind=Hostile())  # type: ignore[arg-type]
+        span.weight(1, kind="")
+    assert Counter(engine.lost) == {"invalid-weight": 7}
+    (delta,) = ThisProcess(engine, StartReadings(), "s", load_settings()).look(time.perf_counter_ns()).deltas.values()
+    assert delta.weights == {"llm": 3_500_000, "images": 3_000_000}
+    assert delta.units_micro is None
+
+
 def test_tokens_and_quality_never_raise(engine: QuietEngine) -> None:
     with ecoia.track(service="a") as span:
         span.tokens("local", "small", 10, 20)
