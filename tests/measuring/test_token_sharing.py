@@ -144,6 +144,12 @@ def test_energy_of_requests_in_flight_waits_for_their_weights() -> None:
     assert settled(second, sharing).microjoules == {CHAT: 500, RAG: 0}
 
 
+def test_the_next_run_of_the_same_work_is_known_to_tell_weights() -> None:
+    sharing, one, next_run = TokenSharing(100.0), *(RecordKey("chat", "evaluation", run) for run in ("run-1", "run-2"))
+    settled(window_of({one: 1}, {one: told(1, seconds=1)}), sharing)
+    assert settled(window_of({next_run: 5}, {next_run: in_flight(1)}), sharing).carried["llm"].microjoules == 5
+
+
 def after_waiting(seconds: float, *, flight: float = 5.0, may_carry: bool = True) -> DeviceShares:
     """Settle a window with 400 microjoules that waited since 0 s: 3 of 4 parts of the time in flight were chat's."""
     sharing = TokenSharing(100.0)

@@ -61,7 +61,7 @@ class TokenSharing:
 
     def __init__(self, kappa: float) -> None:
         self._kappa = kappa
-        self._kinds: dict[RecordKey, str] = {}
+        self._kinds: dict[tuple[str | None, ...], str] = {}
 
     def settle(self, window: Window, *, now_ns: int, may_carry: bool) -> DeviceShares | None:
         """Share the device energy of a window, and change nothing in it. None where no weight was ever told: all stays as it is.
@@ -75,14 +75,14 @@ class TokenSharing:
             if delta.tokens or delta.weights:
                 kind = _kind_of(delta)
                 if kind is not None:
-                    self._kinds[key] = kind
+                    self._kinds[_work_of(key)] = kind
         if not self._kinds:
             return None
         found = {key: energy["gpu"] for (kind, key), energy in window.energy.items() if kind == KIND_SPAN and key is not None}
         gpu = {key: microjoules for key, microjoules in found.items() if microjoules is not None}
         groups: dict[str, list[RecordKey]] = {}
         for key in gpu:
-            groups.setdefault(self._kinds.get(key, _NO_KIND), []).append(key)
+            groups.setdefault(self._kinds.get(_work_of(key), _NO_KIND), []).append(key)
         if not groups.keys() - {_NO_KIND}:
             return None
         in_flight = _in_flight(window)
@@ -99,7 +99,7 @@ class TokenSharing:
                     shares.microjoules[key] = shares.microjoules.get(key, 0) + microjoules
                     shares.ways.setdefault(key, weights_missing(_mean_in_flight(left)))
         if shares.ways:  # what told no weight got what the others did not: their errors are one
-            first = shares.ways[min(shares.ways, key=lambda key: self._kinds[key])]
+            first = shares.ways[min(shares.ways, key=lambda key: self._kinds[_work_of(key)])]
             shares.ways.update(dict.fromkeys(groups.get(_NO_KIND, ()), first))
         return shares
 
@@ -152,6 +152,11 @@ class TokenSharing:
                 by_tokens |= weights[key] > 0
                 cached_known &= knows_cached
         return weights, token_weighted(self._kappa, batch, cached_known=cached_known) if by_tokens else WEIGHTED
+
+
+def _work_of(key: RecordKey) -> tuple[str | None, ...]:
+    """Return what a key tells weights by: the next run of the same work tells them as well."""
+    return key.service, key.phase, key.endpoint
 
 
 def _kind_of(delta: Delta) -> str | None:
