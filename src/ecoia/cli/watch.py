@@ -99,12 +99,12 @@ def _page(url: str | None, engine: str | None, *, allow_remote: bool) -> ServerM
         UsageError: one of them is illegal.
         MissingExtraError: what reads such pages is not installed.
     """
-    from ecoia.watching.server_metrics import ENGINES, ServerMetrics, check_address
-
     if url is None:
         if engine is not None:
             raise UsageError(f"--engine {engine} given: it says how to read the page of --metrics-url")
         return None
+    from ecoia.watching.server_metrics import ENGINES, ServerMetrics, check_address
+
     if engine is not None and engine not in ENGINES:
         raise UsageError(f"--engine {engine!r}: choose one of {', '.join(ENGINES)}")
     return ServerMetrics(check_address(url, allow_remote=allow_remote), engine, say)

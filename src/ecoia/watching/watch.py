@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
@@ -27,9 +28,11 @@ from ecoia.watching.control_groups import ServiceGroups
 from ecoia.watching.group_rules import POD_LOGS
 from ecoia.watching.group_tree import CGROUP_MOUNT, path_in_hierarchy
 from ecoia.watching.outside import OutsideMeasurement, key_of_helpers, make_recorder
-from ecoia.watching.server_metrics import ServerMetrics
 from ecoia.watching.watch_registry import Registration, line_of
 from ecoia.watching.watch_target import Unit, find_group, find_process, find_unit, why_measured_above
+
+if TYPE_CHECKING:
+    from ecoia.watching.server_metrics import ServerMetrics
 
 
 def watch(
