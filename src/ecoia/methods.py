@@ -79,28 +79,28 @@ TOKEN_WEIGHTED, WEIGHTED, WEIGHTS_MISSING = "token-weighted", "weighted", "weigh
 """Ways in which requests share the energy of a device: by the weights of their tokens; by weights that the program gave; by
 time in flight, for want of weights."""
 
-_FEW, _UNKNOWN_BATCH, _CACHE_UNKNOWN = "few", "w=0.1", "cache-unknown"
+_FEW, _UNKNOWN_BATCH, _CACHE_UNKNOWN, _FITTED = "few", "w=0.1", "cache-unknown", "fitted"
 _MOST_FEW = 4.0
 """With no more spans in flight than this, time in flight says nearly what each of them cost."""
 
 
-def token_weighted(kappa: float, in_flight: float | None, *, cached_known: bool = True) -> str:
+def token_weighted(kappa: float, in_flight: float | None, *, cached_known: bool = True, fitted: bool = False) -> str:
     """Name the way of sharing by tokens.
 
     Args:
         kappa: Energy of reading the model's weights once over that of computing a token.
         in_flight: Mean number of requests in flight; None: not known, so an input token counts as a tenth of an output token.
         cached_known: Whether every request told how many of its tokens the cache spared.
+        fitted: Whether kappa was fitted on this server.
 
     Example:
         >>> token_weighted(100.0, 5.3), token_weighted(100.0, None, cached_known=False)
         ('token-weighted:kappa=100', 'token-weighted:w=0.1:cache-unknown')
     """
-    parts = (
-        TOKEN_WEIGHTED,
-        _UNKNOWN_BATCH if in_flight is None else f"kappa={kappa:g}",
-        *(() if cached_known else (_CACHE_UNKNOWN,)),
-    )
+    known = f"kappa={kappa:.4g}" + (f":{_FITTED}" if fitted else "")
+    parts = [TOKEN_WEIGHTED, _UNKNOWN_BATCH if in_flight is None else known]
+    if not cached_known:
+        parts.append(_CACHE_UNKNOWN)
     return ":".join(parts)
 
 
@@ -140,7 +140,9 @@ def sharing_error(component: str, name: str) -> str:
         return f"attribution-{component}"
     if way != TOKEN_WEIGHTED:
         return "attribution-gpu-in-flight"
-    return "attribution-gpu-guessed" if {_UNKNOWN_BATCH, _CACHE_UNKNOWN} & {*told} else "attribution-gpu"
+    if {_UNKNOWN_BATCH, _CACHE_UNKNOWN} & {*told}:
+        return "attribution-gpu-guessed"
+    return "attribution-gpu-fitted" if _FITTED in told else "attribution-gpu"
 
 
 AT_WALL = frozenset({"wattmeter", *_SERVER_SHARE_CLASSES.values()})

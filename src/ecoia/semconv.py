@@ -53,6 +53,8 @@ def is_slug(text: object) -> bool:
 
 IDLE_FILE = "idle.json"
 """Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
+KAPPA_FILE = "token_fit.json"
+"""Name of the file in the journal's home that keeps what tokens cost on this server (``ecoia fit-tokens``)."""
 
 COMPONENTS = ("cpu", "gpu", "ram")
 

@@ -169,6 +169,8 @@ def test_what_is_alone_on_its_host_its_card_or_goes_by_a_statement_is_as_sure_as
         ("+weighted", "attribution-gpu"),
         ("+token-weighted:kappa=100", "attribution-gpu"),
         ("+token-weighted:kappa=50", "attribution-gpu"),
+        ("+token-weighted:kappa=87.2:fitted", "attribution-gpu-fitted"),
+        ("+token-weighted:kappa=87.2:fitted:cache-unknown", "attribution-gpu-guessed"),
         ("+token-weighted:kappa=100:cache-unknown", "attribution-gpu-guessed"),
         ("+token-weighted:w=0.1", "attribution-gpu-guessed"),
         ("+weights-missing:few", "attribution-gpu"),

@@ -67,6 +67,7 @@ METHODS = {
     "token-weighted": N_("répartie selon les jetons des requêtes"),
     "weighted": N_("répartie selon les poids que donne le programme"),
     "weights-missing": N_("répartie selon le temps en cours, faute de jetons"),
+    "fitted": N_("poids ajustés sur place"),
     "few": N_("quatre requêtes à la fois au plus"),
     "w=0.1": N_("nombre de requêtes en cours inconnu"),
     "cache-unknown": N_("part du cache inconnue"),

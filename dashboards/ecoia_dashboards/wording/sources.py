@@ -30,6 +30,7 @@ DEVIATIONS = {
     "attribution-cpu": N_("partage d’un hôte selon le temps de calcul : processeur, ou wattmètre"),
     "attribution-ram": N_("partage de la mémoire d’un hôte selon le temps de calcul"),
     "attribution-gpu": N_("partage d’une carte graphique à l’intérieur d’un processus"),
+    "attribution-gpu-fitted": N_("partage d’une carte graphique selon les jetons, poids ajustés sur place"),
     "attribution-gpu-guessed": N_("partage d’une carte graphique selon les jetons, requêtes en cours ou cache inconnus"),
     "attribution-gpu-in-flight": N_("partage d’une carte graphique selon le temps en cours, faute de jetons"),
     "declared": N_("activité déclarée"),

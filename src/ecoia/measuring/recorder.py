@@ -82,7 +82,7 @@ class Recorder:
         self._subject = subject
         self._allocator = Allocator(settings, meters, (self._wall_ns, busy), complain, group=group)
         self._sharing = SpanSharing(self._wall_ns, self._allocator.cpus)
-        self._kappa = settings.token_kappa
+        self._settings = settings
         self._weights: TokenSharing | None = None  # until a span tells any
         self._builder = RecordBuilder(settings, meters, pid=pid, context=hardware.context(group=group))
         self._writer = writer or RecordWriter(settings, complain, notice)
@@ -262,7 +262,7 @@ class Recorder:
                 return None
             from ecoia.measuring.token_sharing import TokenSharing  # few programs serve a model
 
-            self._weights = TokenSharing(self._kappa)
+            self._weights = TokenSharing.of(self._settings)
         return self._weights.settle(window, now_ns=now_ns, may_carry=may_carry)
 
     def close(self) -> bool:

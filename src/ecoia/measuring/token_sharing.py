@@ -14,16 +14,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ecoia.json_text import read_json_file
 from ecoia.measuring.subject import Delta, RecordKey
 from ecoia.measuring.token_weights import TokenCount, input_weight, split_by_weight, weight_of
 from ecoia.measuring.window import Carried, Window
 from ecoia.methods import WEIGHTED, token_weighted, weights_missing
-from ecoia.semconv import KIND_SPAN, LLM, SELF_HOSTED
-from ecoia.typing_light import NamedTuple
+from ecoia.semconv import KAPPA_FILE, KIND_SPAN, LLM, SELF_HOSTED
+from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 from ecoia.units import split_integer
+
+if TYPE_CHECKING:
+    from ecoia.settings import Settings
 
 _MOST_CARRIED_NS = 600_000_000_000
 """Energy waits so long for a weight: ten minutes."""
+
+_MOST_KAPPA = 1e9
 
 _NO_KIND = ""
 
@@ -47,6 +53,7 @@ class TokenSharing:
 
     Args:
         kappa: See ``token_weights``.
+        fitted: Whether it was fitted on this server.
 
     Example:
         >>> sharing, window = TokenSharing(kappa=100.0), Window(0, 0, 10_000_000_000)
@@ -59,9 +66,25 @@ class TokenSharing:
         dict_values([750, 250])
     """
 
-    def __init__(self, kappa: float) -> None:
-        self._kappa = kappa
+    def __init__(self, kappa: float, *, fitted: bool = False) -> None:
+        self._kappa, self._fitted = kappa, fitted
         self._kinds: dict[tuple[str | None, ...], str] = {}
+
+    @classmethod
+    def of(cls, settings: Settings) -> TokenSharing:
+        """Share with the kappa of the setting; else with the one that ``ecoia fit-tokens`` stored in the home, if it did.
+
+        Args:
+            settings: ``home`` and ``token_kappa``.
+        """
+        if settings.values["token_kappa"].origin == "default":
+            try:
+                kappa = read_json_file(f"{settings.home}/{KAPPA_FILE}")["kappa"]
+                if 0 < kappa < _MOST_KAPPA:
+                    return cls(float(kappa), fitted=True)
+            except (OSError, ValueError, TypeError, KeyError):
+                pass  # there is none, or it is damaged
+        return cls(settings.token_kappa)
 
     def settle(self, window: Window, *, now_ns: int, may_carry: bool) -> DeviceShares | None:
         """Share the device energy of a window, and change nothing in it. None where no weight was ever told: all stays as it is.
@@ -151,7 +174,8 @@ class TokenSharing:
                 weights[key] = weight_of(count, of_input)
                 by_tokens |= weights[key] > 0
                 cached_known &= knows_cached
-        return weights, token_weighted(self._kappa, batch, cached_known=cached_known) if by_tokens else WEIGHTED
+        way = token_weighted(self._kappa, batch, cached_known=cached_known, fitted=self._fitted)
+        return weights, way if by_tokens else WEIGHTED
 
 
 def _work_of(key: RecordKey) -> tuple[str | None, ...]:
