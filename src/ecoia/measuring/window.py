@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ecoia import losses
-from ecoia.instants import HALF_HOUR_NS, half_hour_start
+from ecoia.light.instants import HALF_HOUR_NS, half_hour_start
 from ecoia.measuring.new_ids import NewIds
 from ecoia.measuring.subject import Delta, Link, RecordKey, add_known
 from ecoia.meters.hardware import MOST_STOLEN
