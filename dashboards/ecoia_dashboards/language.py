@@ -26,8 +26,8 @@ from babel.numbers import format_compact_decimal, format_decimal, format_percent
 
 from ecoia.errors import UsageError
 from ecoia.periods import Quarter
+from ecoia.readable.scales import FIGURES, ColumnScale, column_scale, decimals_for, scale_of
 from ecoia.report import Quantity
-from ecoia.scales import FIGURES, ColumnScale, column_scale, decimals_for, scale_of
 from ecoia.units import kwh
 
 LANGUAGES = ("fr", "en")

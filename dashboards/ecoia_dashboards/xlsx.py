@@ -18,8 +18,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.writer.excel import ExcelWriter
 
+from ecoia.readable.scales import decimals_for
 from ecoia.report import QuarterlyReport
-from ecoia.scales import decimals_for
 from ecoia_dashboards.cleaning import clean
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.tables import Cell, Table, tables

@@ -19,8 +19,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.pagebreak import Break
 from openpyxl.worksheet.worksheet import Worksheet
 
+from ecoia.readable.scales import ColumnScale, column_scale, decimals_for
 from ecoia.report import Headline, Quantity, QuarterChange, QuarterlyReport, ServiceEntry, TargetVerdict
-from ecoia.scales import ColumnScale, column_scale, decimals_for
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.roles import ROLES
 from ecoia_dashboards.language import NBSP, SHARE_UNIT, Language

@@ -15,8 +15,8 @@ from ecoia.errors import EcoiaError, UsageError
 from ecoia.instrument.engine import Engine
 from ecoia.instrument.spans import Span
 from ecoia.instrument.tracking import autolog, current, flush, track
+from ecoia.light import TYPE_CHECKING, Any
 from ecoia.semconv import VERSION
-from ecoia.typing_light import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ecoia.analysing.frames import read as read

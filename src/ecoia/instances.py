@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ecoia.json_text import read_json_file
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
+from ecoia.light.json import read_json_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -61,8 +61,8 @@ from ecoia.instrument.spans import CpuAccount, Label
 from ecoia.instrument.steps import step
 from ecoia.instrument.switching import innermost
 from ecoia.instrument.tracking import follow_runs
+from ecoia.light import TYPE_CHECKING, Any
 from ecoia.semconv import ENDPOINT_OTHERS, LIVE_COUNTERS, MODEL_LOADING
-from ecoia.typing_light import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

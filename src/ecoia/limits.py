@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

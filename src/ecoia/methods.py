@@ -10,8 +10,8 @@ Example:
 
 from __future__ import annotations
 
+from ecoia.light import NamedTuple
 from ecoia.semconv import DECLARED, ESTIMATED, MEASURED, MISSING
-from ecoia.typing_light import NamedTuple
 
 
 class Method(NamedTuple):

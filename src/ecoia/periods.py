@@ -1,6 +1,6 @@
-"""Time: what ``ecoia.instants`` says of half-hours and UTC days, civil dates, and the organisation's quarters.
+"""Time: what ``ecoia.light.instants`` says of half-hours and UTC days, civil dates, and the organisation's quarters.
 
-All instants are integer UTC nanoseconds since 1970. Measured processes load ``ecoia.instants`` alone.
+All instants are integer UTC nanoseconds since 1970. Measured processes load ``ecoia.light.instants`` alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ecoia.errors import UsageError
-from ecoia.instants import DAY_NS, HALF_HOUR_NS, covered_seconds, half_hour_start, half_hours, utc_day
+from ecoia.light.instants import DAY_NS, HALF_HOUR_NS, covered_seconds, half_hour_start, half_hours, utc_day
 from ecoia.units import NANOSECONDS_PER_SECOND
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from ecoia import limits
 from ecoia.errors import SettingError
 from ecoia.instances import instance_name
+from ecoia.light import TYPE_CHECKING, Any, NamedTuple, Protocol
 from ecoia.semconv import ID_CHARACTERS, RUN_PHASES, is_slug
-from ecoia.typing_light import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ from ecoia.factors import default_factors
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.methods import NOT_MEASURED, Method
 from ecoia.periods import HALF_HOUR_NS
+from ecoia.readable.run_line import RunFigures
 from ecoia.records import Row, fold
-from ecoia.run_line import RunFigures
 from support.records import NOON_NS, training
 
 KNOWN = AssessmentParameters(default_factors(), zone="FRA")

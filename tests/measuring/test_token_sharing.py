@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecoia.instants import HALF_HOUR_NS
+from ecoia.light.instants import HALF_HOUR_NS
 from ecoia.measuring import recorder as recorders
 from ecoia.measuring.recorder import Recorder
 from ecoia.measuring.subject import Delta, Look, RecordKey

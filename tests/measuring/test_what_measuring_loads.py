@@ -20,14 +20,14 @@ import ecoia
 print(sorted(set(sys.modules) - before))
 """
     done = run_python(program)
-    words = ("errors", "losses", "semconv", "typing_light")
+    words = ("errors", "light", "losses", "semconv")
     instrument = ("engine", "handoff", "labels", "mlflow_run", "spans", "steps", "switching", "tracking", "wrapping")
     modules = [*words, "instrument", *(f"instrument.{name}" for name in instrument)]
     assert done.stdout.strip() == str(["ecoia", *sorted(f"ecoia.{name}" for name in modules)])
 
 
 MEASURING_LOADS = """
-errors instances instants json_text limits losses methods semconv settings typing_light units
+errors instances light light.instants light.json limits losses methods semconv settings units
 instrument instrument.background instrument.engine instrument.groups instrument.handoff instrument.labels
 instrument.mlflow_run instrument.spans instrument.start instrument.steps instrument.switching instrument.tracking
 instrument.wrapping

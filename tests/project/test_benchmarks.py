@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.long
+
+HEAVY = ("dashboard", "engines", "journal", "ledger", "report", "serving")
+"""Benchmarks of 10 to 70 s of CPU time each, even as quick runs."""
 
 
 def run_benchmarks(repository: Path, *arguments: str) -> tuple[dict[str, Any], str]:
@@ -27,9 +31,22 @@ def run_benchmarks(repository: Path, *arguments: str) -> tuple[dict[str, Any], s
     return json.loads(results.read_text(encoding="utf-8")), done.stdout
 
 
+def light(repository: Path) -> list[str]:
+    """Return the names of all other benchmarks."""
+    usage = subprocess.run(
+        [sys.executable, str(repository / "benchmarks"), "--help"], capture_output=True, text=True, check=True, timeout=120
+    ).stdout
+    names = re.search(r"some of: ([\w, \n]+)", usage)
+    assert names
+    found = re.findall(r"\w+", names[1])
+    assert set(HEAVY) < set(found)
+    return [name for name in found if name not in HEAVY]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="they read /proc")
-def test_every_benchmark_runs_and_its_line_stands_in_the_documentation(repository: Path) -> None:
-    results, table = run_benchmarks(repository, "--no-peers")
+@pytest.mark.parametrize("heavy", [False, pytest.param(True, marks=pytest.mark.matrix)])
+def test_every_benchmark_runs_and_its_line_stands_in_the_documentation(repository: Path, *, heavy: bool) -> None:
+    results, table = run_benchmarks(repository, "--no-peers", "--only", *(HEAVY if heavy else light(repository)))
     documented = (repository / "docs/performance.md").read_text(encoding="utf-8")
     assert results["lines"]
     for line in results["lines"]:

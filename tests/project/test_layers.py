@@ -29,6 +29,13 @@ def test_every_folder_of_the_core_has_its_layer(repository: Path) -> None:
 
 
 @pytest.mark.checkout
+def test_the_root_of_the_core_holds_few_modules(repository: Path) -> None:
+    """A stranger takes in twelve names at a glance; what only some folders use belongs into a folder."""
+    modules = {path.stem for path in (repository / "src" / "ecoia").glob("*.py")} - {"__init__", "__main__"}
+    assert len(modules) <= 12, sorted(modules)
+
+
+@pytest.mark.checkout
 def test_no_test_module_imports_another(repository: Path) -> None:
     """Nor does a program that a test starts. Code that two of them need goes to ``support``."""
     importing = re.compile(r"^\s*(?:from|import)\s+(?:[\w.]+\.)?(?:test_\w+|conftest)\b", re.MULTILINE)

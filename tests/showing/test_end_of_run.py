@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import ecoia
 from ecoia.cli import app
 from ecoia.instrument.mlflow_run import EndedRun, Run
-from ecoia.run_line import RunFigures
+from ecoia.readable.run_line import RunFigures
 from ecoia.showing import end_of_run, summing_up
 from ecoia.showing.earlier_runs import EarlierRuns
 from ecoia.showing.run_summary import RunSummary

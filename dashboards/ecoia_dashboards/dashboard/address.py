@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from ecoia.errors import UsageError
 from ecoia.exploring import Selection
 from ecoia.periods import Quarter
-from ecoia.scales import LADDERS
+from ecoia.readable.scales import LADDERS
 from ecoia_dashboards.language import LANGUAGES
 
 PREVIOUS, YEAR_BEFORE, NOTHING = "prev", "year", "none"

@@ -11,8 +11,8 @@ from functools import partial
 
 from markupsafe import Markup
 
+from ecoia.readable.scales import list_scale
 from ecoia.report import Quantity
-from ecoia.scales import list_scale
 from ecoia_dashboards.csvs import BYTE_ORDER_MARK, cell_text
 from ecoia_dashboards.dashboard.address import Address
 from ecoia_dashboards.figures.chart import Changed

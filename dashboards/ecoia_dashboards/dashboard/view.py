@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 from markupsafe import Markup
 
+from ecoia.readable.scales import LADDERS, list_scale, scale_of
 from ecoia.report import Quantity
-from ecoia.scales import LADDERS, list_scale, scale_of
 from ecoia_dashboards.dashboard import drawings
 from ecoia_dashboards.dashboard.address import NOTHING, PREVIOUS, UNITS, YEAR_BEFORE, Period
 from ecoia_dashboards.dashboard.choices import choices

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ecoia.readable.scales import Scale, decimals_for, scale_of
 from ecoia.report import Quantity, QuarterlyReport
-from ecoia.scales import Scale, decimals_for, scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import SHARE_UNIT, Language
 from ecoia_dashboards.naming import service_names

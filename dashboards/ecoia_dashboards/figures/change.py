@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from ecoia.impact.change import ExplainedChange
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
+from ecoia.readable.scales import ColumnScale, cascade_scale
 from ecoia.report import Quantity, QuarterChange, QuarterlyReport
-from ecoia.scales import ColumnScale, cascade_scale
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import Changed, Chart, category_axis, errors, value_axis, wrapped
 from ecoia_dashboards.figures.roles import bar_style, point_style

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from ecoia.readable.scales import column_scale
 from ecoia.report import Quantity
-from ecoia.scales import column_scale
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import Language, QuantityColumn, Scaling
 

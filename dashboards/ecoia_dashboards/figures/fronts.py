@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from ecoia.readable.scales import scale_of
 from ecoia.report import Frontier, QuarterlyReport, RunUsed
-from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import Chart, close_axis, errors, highest, value_axis
 from ecoia_dashboards.figures.roles import point_style

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import plotly.graph_objects as go
 
+from ecoia.readable.scales import scale_of
 from ecoia.report import Quantity, QuarterlyReport
-from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import (
     OTHERS,

@@ -9,8 +9,8 @@ from functools import cached_property
 import plotly.graph_objects as go
 
 from ecoia.periods import Quarter
+from ecoia.readable.scales import scale_of
 from ecoia.report import NEARLY_CERTAIN, BudgetState, CoursePoint, Quantity, QuarterlyReport, TargetVerdict
-from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import Chart, amount_or_reason, errors, highest, value_axis, written
 from ecoia_dashboards.figures.roles import bar_style, line_style, point_style

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import plotly.graph_objects as go
 
+from ecoia.readable.scales import column_scale
 from ecoia.report import Quantity, QuarterChange, QuarterlyReport, TrendPoint
-from ecoia.scales import column_scale
 from ecoia_dashboards.figures.chart import Chart, errors, highest, value_axis, written
 from ecoia_dashboards.figures.roles import point_style, quarter_style
 from ecoia_dashboards.language import NBSP, Language

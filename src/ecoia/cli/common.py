@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from ecoia import settings as configuration
 from ecoia.errors import CatalogueError, EcoiaError, FactorError, FactorFileError, MissingExtraError, SettingError, UsageError
 from ecoia.keeping.journal import Journal, Scan
-from ecoia.scales import decimals_for
+from ecoia.readable.scales import decimals_for
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ def compare(
     from ecoia.cli.reading import store_here
     from ecoia.delivery.shown_runs import ShownRuns
     from ecoia.evaluating import run_comparison
-    from ecoia.run_line import duration_text
+    from ecoia.readable.run_line import duration_text
 
     shown = ShownRuns(store_here(load_settings(home, needed=("home",))))
     found = [shown.find(run), shown.find(other)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ecoia.cli.common import number
 from ecoia.errors import UsageError
-from ecoia.scales import ColumnScale, column_scale, scale_of
+from ecoia.readable.scales import ColumnScale, column_scale, scale_of
 
 if TYPE_CHECKING:
     from ecoia.report import Quantity

@@ -29,7 +29,7 @@ from ecoia.cli.common import (
 from ecoia.errors import JournalError
 from ecoia.keeping.journal import Scan
 from ecoia.periods import Quarter
-from ecoia.run_line import energy_text
+from ecoia.readable.run_line import energy_text
 from ecoia.settings import Settings
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from ecoia.cli.common import (
 from ecoia.cli.formats import DEFAULT_FORMATS, chosen_formats, write_formats
 from ecoia.cli.quantities import boundary_text, column_cells
 from ecoia.cli.reading import chain_of, engine_for, read_and_build
-from ecoia.run_line import energy_text
+from ecoia.readable.run_line import energy_text
 
 if TYPE_CHECKING:
     from ecoia.report import QuarterlyReport

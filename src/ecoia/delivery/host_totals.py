@@ -18,8 +18,8 @@ from ecoia.delivery.run_views import TOTALS, View
 from ecoia.delivery.tags_and_metrics import instances_in, instances_tag, run_metrics, units_of
 from ecoia.impact.assessment import assess
 from ecoia.impact.parameters import AssessmentParameters
+from ecoia.readable.run_line import energy_text, mass_text
 from ecoia.records import Row
-from ecoia.run_line import energy_text, mass_text
 from ecoia.units import MICROJOULES_PER_WH
 
 _MOST_LOOKS = 3

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ecoia import semconv
 from ecoia.delivery.breakdown import COMPONENT, OUTSIDE, RANK, Facts, Line
-from ecoia.run_line import RunFigures, energy_text, mass_text, number, run_line
+from ecoia.readable.run_line import RunFigures, energy_text, mass_text, number, run_line
 from ecoia.units import MICROJOULES_PER_WH
 
 LEDGER_NOTE = (

@@ -29,8 +29,8 @@ from ecoia.delivery.tags_and_metrics import (
 from ecoia.delivery.view_page import page
 from ecoia.impact.assessment import Impact, assess
 from ecoia.impact.parameters import AssessmentParameters
+from ecoia.readable.run_line import RunFigures
 from ecoia.records import Row
-from ecoia.run_line import RunFigures
 
 TOTALS = frozenset({semconv.ENERGY.name, semconv.CO2E.name, semconv.UNITS_PER_WH.name})
 """The totals of a run, each of which may not be known."""

@@ -17,8 +17,8 @@ from ecoia.impact.assessment import Impact, assess
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Interval
 from ecoia.periods import covered_seconds
+from ecoia.readable.run_line import range_text
 from ecoia.records import Row, row_schema
-from ecoia.run_line import range_text
 from ecoia.units import NANOSECONDS_PER_SECOND, from_micro, kwh, wh
 
 _HOUR_NS = 3600 * NANOSECONDS_PER_SECOND

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ecoia.delivery.breakdown import CHILD, COMPONENT, ENDPOINT, HOST, IDLE, OUTSIDE, RANK, WHOLE, WORK, Line
-from ecoia.run_line import RunFigures, duration_text, energy_text, mass_text, number
+from ecoia.readable.run_line import RunFigures, duration_text, energy_text, mass_text, number
 from ecoia.units import MICROJOULES_PER_WH
 
 MOST_CHILDREN = 50

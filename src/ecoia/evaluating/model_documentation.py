@@ -16,7 +16,7 @@ from ecoia.evaluating.model_card import missing_components
 from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.impact.run_footprint import RunFootprint
 from ecoia.methods import error_class
-from ecoia.scales import decimals_for
+from ecoia.readable.scales import decimals_for
 from ecoia.semconv import MISSING, VERSION
 
 if TYPE_CHECKING:

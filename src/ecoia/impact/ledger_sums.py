@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-from ecoia.instants import covered_ns
+from ecoia.light.instants import covered_ns
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.records.id_sets import ids_of

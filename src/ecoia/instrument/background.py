@@ -8,7 +8,7 @@ from time import perf_counter_ns
 
 from ecoia import losses
 from ecoia.instrument.start import StartReadings
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from time import thread_time_ns
 
 from ecoia import losses
 from ecoia.instrument.spans import Counters, ThreadState
-from ecoia.typing_light import TYPE_CHECKING, Any, ClassVar
+from ecoia.light import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from pathlib import Path

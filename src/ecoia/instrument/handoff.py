@@ -18,7 +18,7 @@ from types import CoroutineType, coroutine
 from ecoia.instrument.engine import Engine, engine
 from ecoia.instrument.spans import CpuAccount, Piece, Span, ThreadState
 from ecoia.instrument.switching import counters_like, in_context, innermost, leave, put_on_top, start_call
-from ecoia.typing_light import Any
+from ecoia.light import Any
 
 _followed: set[str] = set()
 """Kinds of hand-off that are patched: ``pools``, ``anyio``, ``tasks``."""

@@ -6,8 +6,8 @@ from ecoia import losses
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import lose
 from ecoia.instrument.spans import Label, checked_count
+from ecoia.light import Any
 from ecoia.semconv import ENDPOINT_OTHERS, PHASES, RUN_PHASES, is_slug
-from ecoia.typing_light import Any
 
 MOST_LABELS = 1_000
 """Pairs of endpoint and model version that one process keeps apart for each service and phase."""

@@ -10,8 +10,8 @@ from ecoia.instrument.engine import engine, lose
 from ecoia.instrument.spans import CpuAccount, Label, Span, ThreadState
 from ecoia.instrument.steps import drive_on, leave_step
 from ecoia.instrument.switching import counters_for, enclosing, finish, finish_anyhow, in_context, put_on_top
+from ecoia.light import Any
 from ecoia.semconv import LLM
-from ecoia.typing_light import Any
 
 FindLabel = Callable[[Any, bool], Label | None]
 """Returns a request's label, or None while it is unknown. Called with True the last time. The sampler's thread calls it, too."""

@@ -15,8 +15,8 @@ from threading import get_native_id
 from time import thread_time_ns
 
 from ecoia import losses
+from ecoia.light import TYPE_CHECKING, Any
 from ecoia.semconv import LLM, PHASE_UNSPECIFIED
-from ecoia.typing_light import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from time import perf_counter_ns, process_time_ns, time_ns
 
-from ecoia.typing_light import Any
+from ecoia.light import Any
 
 
 class StartReadings:

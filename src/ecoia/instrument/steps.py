@@ -15,7 +15,7 @@ from types import coroutine
 from ecoia.instrument.engine import engine
 from ecoia.instrument.spans import Label, Span, ThreadState
 from ecoia.instrument.switching import begin, in_context, move, put_on_top, unlink
-from ecoia.typing_light import Any
+from ecoia.light import Any
 
 CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200
 CO_SUSPENDS = CO_GENERATOR | CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR

@@ -37,8 +37,8 @@ from ecoia.instrument.switching import (
     wake_sampler,
 )
 from ecoia.instrument.wrapping import Units, wrap
+from ecoia.light import Any, TypeVar, overload
 from ecoia.semconv import PHASE_UNSPECIFIED, PHASES, RUN_PHASES, SERVICE_UNSPECIFIED
-from ecoia.typing_light import Any, TypeVar, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -42,7 +42,7 @@ from ecoia.instrument.switching import (
     start_call,
     wake_sampler,
 )
-from ecoia.typing_light import Any
+from ecoia.light import Any
 
 Units = float | int | Callable[[Any], float | int] | None
 """Functional units of a decorated call: a number, or a callable on its result."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from ecoia.errors import JournalError
-from ecoia.json_text import decoder
 from ecoia.keeping.file_system import FLOCK, RECORD_LOCK, LockableFile
 from ecoia.keeping.journal import Scan, stream_file
 from ecoia.keeping.journal_lines import decode_line, read_line
 from ecoia.keeping.journal_size import PACKED
 from ecoia.keeping.open_windows import FOLDER, HEAD_BYTES, MOST_BYTES, windows
+from ecoia.light.json import decoder
 from ecoia.records.refusals import NEWER_SCHEMA
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import time
 from itertools import islice
 
 from ecoia.keeping.held_file import HeldFile
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

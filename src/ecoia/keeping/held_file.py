@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,9 +17,9 @@ from pathlib import Path
 from threading import Thread
 
 from ecoia.errors import JournalError
-from ecoia.json_text import read_json_file
 from ecoia.keeping.file_system import LockableFile
 from ecoia.keeping.known_already import HELPER_LOCK
+from ecoia.light.json import read_json_file
 from ecoia.semconv import SCHEMA_VERSION
 from ecoia.settings import SETTINGS, Settings
 

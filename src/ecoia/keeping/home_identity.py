@@ -6,9 +6,9 @@ import os
 
 from ecoia.errors import JournalError
 from ecoia.instances import HOME_FILE, home_mark, instance_name
-from ecoia.json_text import read_json_file
 from ecoia.keeping.file_system import sync
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
+from ecoia.light.json import read_json_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,8 +25,8 @@ from ecoia.keeping.home_identity import open_home
 from ecoia.keeping.journal_files import DamagedFileError, Lines, text_sizes
 from ecoia.keeping.journal_size import PACKED, used_bytes
 from ecoia.keeping.journal_writer import Writer
+from ecoia.light import TYPE_CHECKING, NamedTuple
 from ecoia.records.refusals import CHECKSUM_MISMATCH, NEWER_SCHEMA
-from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ecoia.keeping.line_reader import Memory

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from ecoia.errors import EcoiaError
 from ecoia.keeping.journal_lines import lines_of
 from ecoia.keeping.journal_size import PACKED, PLAIN
-from ecoia.typing_light import TYPE_CHECKING, BinaryIO
+from ecoia.light import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from ecoia import limits
+from ecoia.light import Any, BinaryIO, Protocol
 from ecoia.records import Record, RecordError
 from ecoia.records.refusals import CHECKSUM_MISMATCH, LINE_TOO_LONG, NOT_JSON
-from ecoia.typing_light import Any, BinaryIO, Protocol
 
 _LINE_START = rb"[0-9a-f]{8} (?=\{)"
 _STARTS_TRIED = 16  # each costs a checksum of the rest of the line

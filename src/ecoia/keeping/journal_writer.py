@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterable
 
 from ecoia.errors import JournalError
-from ecoia.instants import utc_day
 from ecoia.keeping.file_system import LockableFile, sync
 from ecoia.keeping.home_identity import home_id
 from ecoia.keeping.journal_lines import encode_line
 from ecoia.keeping.journal_size import used_bytes
 from ecoia.keeping.place import this_place
 from ecoia.keeping.stream_lines import StreamLines
+from ecoia.light import TYPE_CHECKING
+from ecoia.light.instants import utc_day
 from ecoia.records import Record
-from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ without them; where it does not, ``ecoia.keeping.destinations`` and ``ecoia.keep
 
 from __future__ import annotations
 
-from ecoia.json_text import read_json_file
 from ecoia.keeping.file_system import is_locked
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
+from ecoia.light.json import read_json_file
 
 if TYPE_CHECKING:
     from pathlib import Path

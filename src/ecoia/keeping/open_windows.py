@@ -21,10 +21,10 @@ import os
 from collections.abc import Iterable
 from zlib import crc32
 
-from ecoia.json_text import encoder
 from ecoia.keeping.file_system import LockableFile
 from ecoia.keeping.journal_lines import encode_line
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
+from ecoia.light.json import encoder
 
 if TYPE_CHECKING:
     from pathlib import Path

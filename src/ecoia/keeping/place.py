@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import zlib
 
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from ecoia.keeping.journal_size import day_bytes
+from ecoia.light import TYPE_CHECKING
 from ecoia.periods import DAY_NS, utc_day
-from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from ecoia.light import TYPE_CHECKING
 from ecoia.records import Record
 from ecoia.semconv import GROUP_RUN, KIND_SPAN, OWN_RUN
-from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from ecoia.json_text import encoder
 from ecoia.keeping.journal_lines import encode_line
+from ecoia.light import Any
+from ecoia.light.json import encoder
 from ecoia.records import Record
 from ecoia.records.record_ids import sequence_of
 from ecoia.semconv import COMPONENTS, KIND_LINK, KIND_OUTCOME, SCHEMA_VERSION, STREAM_SCHEMA_VERSION
-from ecoia.typing_light import Any
 from ecoia.units import from_micro
 
 REPEATED_AFTER = 256

@@ -15,13 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ecoia import losses
+from ecoia.light import TYPE_CHECKING
 from ecoia.measuring.home_locks import IDLE, WHOLE_HOST, HomeLocks
 from ecoia.measuring.host_share import CpuShares, HostShare
 from ecoia.measuring.meter_readings import MeterReading, MeterReadings
 from ecoia.meters import DEVICES, GROUP, HOST, Meter, hardware
 from ecoia.meters.hardware import BusyTime, ControlGroup
 from ecoia.semconv import COMPONENTS, IDLE_FILE
-from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ecoia.light import NamedTuple
 from ecoia.semconv import COMPONENTS
-from ecoia.typing_light import NamedTuple
 from ecoia.units import split_integer
 
 _COVERAGE_SCALE = 1_000_000

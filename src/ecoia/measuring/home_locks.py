@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ecoia.keeping.file_system import LockableFile
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from ecoia import losses
+from ecoia.light import TYPE_CHECKING, NamedTuple
 from ecoia.meters import hardware
 from ecoia.meters.hardware import BusyTime, ControlGroup
-from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ecoia.instrument.start import StartReadings

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from ecoia import losses
+from ecoia.light import NamedTuple
 from ecoia.meters import Meter
-from ecoia.typing_light import NamedTuple
 
 
 class MeterReading(NamedTuple):

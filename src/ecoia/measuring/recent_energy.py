@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Mapping
 from threading import Lock
 
 from ecoia.instrument.spans import Label
+from ecoia.light import Any
 from ecoia.measuring.subject import NO_DELTA, Delta, RecordKey
 from ecoia.records import Record, Row, fold, merge_rows
 from ecoia.semconv import COMPONENTS, KIND_SPAN
-from ecoia.typing_light import Any
 
 _MOST_RECENT = 512
 """Records kept one by one; beyond it, the older half is added up."""

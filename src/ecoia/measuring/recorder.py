@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ecoia import losses
+from ecoia.light import TYPE_CHECKING
 from ecoia.measuring.allocation import Allocation, Allocator
 from ecoia.measuring.idle_split import separate_waiting, split_by_reserved_share
 from ecoia.measuring.recent_energy import RecentEnergy
@@ -21,7 +22,6 @@ from ecoia.measuring.write_and_retry import RecordWriter
 from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime, ControlGroup
 from ecoia.semconv import KIND_IDLE, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
-from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecoia.measuring.token_sharing import DeviceShares, TokenSharing

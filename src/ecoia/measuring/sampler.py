@@ -10,6 +10,7 @@ from ecoia import losses
 from ecoia import meters as metering
 from ecoia import settings as configuration
 from ecoia.instrument.groups import group_problem
+from ecoia.light import TYPE_CHECKING, Protocol
 from ecoia.measuring.host_share import busy_time_at_start, busy_time_now
 from ecoia.measuring.recent_energy import RecentEnergy
 from ecoia.measuring.recorder import Recorder
@@ -19,7 +20,6 @@ from ecoia.measuring.window_records import RecordBuilder, Reservation
 from ecoia.measuring.write_and_retry import RecordWriter
 from ecoia.meters import Meter, hardware
 from ecoia.semconv import COMPONENTS, KIND_OVERHEAD
-from ecoia.typing_light import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from threading import Event

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ecoia.light import NamedTuple
 from ecoia.measuring.attribution import Attribution, IntervalUsage, attribute
 from ecoia.measuring.subject import NO_DELTA, Look, RecordKey
-from ecoia.typing_light import NamedTuple
 
 _RECENT_NS = 1_000_000_000
 """Time constant with which the CPU time of earlier readings fades: BLAS threads spin for about this long after a call."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from ecoia.typing_light import NamedTuple, Protocol
+from ecoia.light import NamedTuple, Protocol
 
 TokenCounts = Counter[tuple[str, str, tuple[str, ...], str]]
 TOKEN_PARTS = ("cached_in", "cache_written", "reasoning")

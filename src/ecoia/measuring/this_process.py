@@ -12,9 +12,9 @@ from ecoia import losses
 from ecoia.instrument.groups import linked_ids, outside_run
 from ecoia.instrument.spans import Counters
 from ecoia.instrument.switching import thread_clock_ns
+from ecoia.light import TYPE_CHECKING, Any, Protocol
 from ecoia.measuring.subject import Delta, Link, Look, RecordKey, add_known
 from ecoia.semconv import OWN_RUN, SERVICE_UNSPECIFIED
-from ecoia.typing_light import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ecoia.instrument.spans import ThreadState

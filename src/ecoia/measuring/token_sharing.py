@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ecoia.json_text import read_json_file
+from ecoia.light import TYPE_CHECKING, NamedTuple
+from ecoia.light.json import read_json_file
 from ecoia.measuring.subject import Delta, RecordKey
 from ecoia.measuring.token_weights import TokenCount, input_weight, split_by_weight, weight_of
 from ecoia.measuring.window import Carried, Window
 from ecoia.methods import WEIGHTED, token_weighted, weights_missing
 from ecoia.semconv import KAPPA_FILE, KIND_SPAN, LLM, SELF_HOSTED
-from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 from ecoia.units import split_integer
 
 if TYPE_CHECKING:

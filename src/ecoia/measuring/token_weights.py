@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ecoia.light import NamedTuple
 from ecoia.measuring.subject import RecordKey
-from ecoia.typing_light import NamedTuple
 from ecoia.units import split_integer
 
 KAPPA = 100.0

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ecoia import losses
-from ecoia.instants import HALF_HOUR_NS, half_hour_start
+from ecoia.light import NamedTuple
+from ecoia.light.instants import HALF_HOUR_NS, half_hour_start
 from ecoia.measuring.new_ids import NewIds
 from ecoia.measuring.subject import Delta, Link, RecordKey, add_known
 from ecoia.meters.hardware import MOST_STOLEN
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_SPAN
-from ecoia.typing_light import NamedTuple
 
 _LEAST_CPU_NS = 10_000_000
 """With less CPU time than this in a window, the quotient of its energy and its CPU time means nothing."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from ecoia import losses
 from ecoia import meters as metering
 from ecoia.keeping.home_identity import instance_of
+from ecoia.light import TYPE_CHECKING, Any, NamedTuple
 from ecoia.measuring.new_ids import NewIds
 from ecoia.measuring.subject import TOKEN_PARTS, RecordKey, TokenCounts
 from ecoia.measuring.window import Window
@@ -14,7 +15,6 @@ from ecoia.meters import Meter
 from ecoia.methods import NOT_MEASURED, Method, shared_by
 from ecoia.records import Record, Tokens
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_LINK, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, MISSING
-from ecoia.typing_light import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from ecoia.measuring.token_sharing import DeviceShares

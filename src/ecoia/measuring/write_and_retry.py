@@ -14,8 +14,8 @@ from ecoia.keeping import run_signs
 from ecoia.keeping.home_identity import open_home
 from ecoia.keeping.journal_writer import ANNOUNCE_SHARE, Writer
 from ecoia.keeping.open_windows import OpenWindow, are_there_others
+from ecoia.light import TYPE_CHECKING
 from ecoia.records import Record
-from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecoia.processes.notices import OwnNotice

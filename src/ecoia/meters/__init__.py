@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Sequence
 
+from ecoia.light import TYPE_CHECKING, NamedTuple
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Absence, Detected, Meter
 from ecoia.methods import RAPL, Method
 from ecoia.semconv import COMPONENTS, MISSING
-from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

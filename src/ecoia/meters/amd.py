@@ -13,10 +13,10 @@ from contextlib import suppress
 from importlib.util import find_spec
 
 from ecoia import losses
+from ecoia.light import Any
 from ecoia.meters.meter import DEVICES, Absence, Meter
 from ecoia.meters.nvml import Gpu, visible_devices
 from ecoia.methods import AMDSMI
-from ecoia.typing_light import Any
 
 _NOT_INITIALISED = 32
 """Status of AMD SMI after another user in the process shut it down."""

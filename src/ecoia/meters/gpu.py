@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
+from ecoia.light import TYPE_CHECKING
 from ecoia.meters import hardware, nvidia_driver
 from ecoia.meters.meter import Absence, Meter
 from ecoia.methods import NVML_MIG_SHARE, NVML_POWER, Method
-from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

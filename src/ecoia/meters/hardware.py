@@ -9,8 +9,8 @@ import os
 import sys
 
 from ecoia.keeping.held_file import read_again
+from ecoia.light import TYPE_CHECKING, NamedTuple
 from ecoia.semconv import CODECARBON_RELEASE, VERSION
-from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

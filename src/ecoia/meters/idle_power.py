@@ -14,11 +14,11 @@ from pathlib import Path
 from ecoia import losses
 from ecoia.errors import EcoiaError, JournalError
 from ecoia.keeping.file_system import sync
+from ecoia.light import Any, NamedTuple
 from ecoia.meters import hardware
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Meter
 from ecoia.periods import utc_datetime
 from ecoia.semconv import IDLE_FILE
-from ecoia.typing_light import Any, NamedTuple
 
 MOST_LOAD = 0.05
 """Highest load of a host at rest, 0 to 1."""

@@ -6,11 +6,11 @@ both, over all loads.
 
 from __future__ import annotations
 
+from ecoia.light import TYPE_CHECKING
 from ecoia.meters import hardware
 from ecoia.meters.meter import GROUP, HOST, Meter
 from ecoia.meters.tdp import tdp_watts
 from ecoia.methods import LOAD_MODEL, LOAD_MODEL_GENERIC, RAPL, Method
-from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

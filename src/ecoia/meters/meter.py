@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from ecoia.light import NamedTuple, Protocol
 from ecoia.methods import Method
-from ecoia.typing_light import NamedTuple, Protocol
 
 HOST, GROUP, DEVICES = "host", "group", "devices"
 """Domain of a meter: the whole host, our control group, or the devices that the process holds."""

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecoia import losses
+from ecoia.light import Any
 from ecoia.meters.meter import DEVICES, Absence, Meter
 from ecoia.methods import NVML, NVML_MIG_SHARE, NVML_POWER
-from ecoia.typing_light import Any
 
 POWER_READING_SECONDS = 0.1
 """Drivers refresh the momentary power about as often, so faster changes are missed."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from ecoia.light import TYPE_CHECKING, NamedTuple
 from ecoia.meters import hardware
-from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

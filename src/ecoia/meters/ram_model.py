@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import os
 
+from ecoia.light import TYPE_CHECKING
 from ecoia.meters import hardware
 from ecoia.meters.meter import GROUP, HOST, Meter
 from ecoia.methods import RAM_MODEL, RAPL_DRAM, Method
-from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 
 from ecoia import losses
 from ecoia.keeping.held_file import HeldFile
+from ecoia.light import TYPE_CHECKING
 from ecoia.meters import hardware
 from ecoia.meters.meter import Meter
 from ecoia.methods import RAPL, RAPL_DRAM, Method
-from ecoia.typing_light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

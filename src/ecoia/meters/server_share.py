@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 
+from ecoia.light import TYPE_CHECKING, NamedTuple
 from ecoia.meters import hardware
 from ecoia.meters.hardware import ControlGroup
 from ecoia.meters.meter import GROUP, HOST, Meter
 from ecoia.meters.processor import identify
 from ecoia.methods import SERVER_SHARE, SERVER_SHARE_RAM
-from ecoia.typing_light import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,11 +28,11 @@ from pathlib import Path
 
 from ecoia import losses
 from ecoia.errors import WattmeterError
+from ecoia.light import Any
 from ecoia.meters.meter import Absence, Detected, Meter
 from ecoia.methods import WATTMETER
 from ecoia.periods import utc_ns
 from ecoia.semconv import COMPONENTS
-from ecoia.typing_light import Any
 from ecoia.units import NANOSECONDS_PER_SECOND
 
 _HEADER = ["time", "watts"]

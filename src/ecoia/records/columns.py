@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ecoia.errors import MissingExtraError
-from ecoia.instants import HALF_HOUR_NS
+from ecoia.light.instants import HALF_HOUR_NS
 from ecoia.records.field_rules import ROW_INTEGER_LIMIT
 from ecoia.records.record import ROW_FIELDS, TOLD_OR_NOT, NewerSchemaError, RecordError, Row, Tokens, check_row
 from ecoia.records.refusals import FIELD_MISSING

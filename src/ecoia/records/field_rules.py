@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
+from ecoia.light import Any, NamedTuple
 from ecoia.methods import Method
 from ecoia.records.record_ids import add_sources, loose_part, ranged_part, read_sources, sequence_of
 from ecoia.semconv import COMPONENTS, STATUSES
-from ecoia.typing_light import Any, NamedTuple
 from ecoia.units import from_micro, micro, split_integer
 
 ROW_INTEGER_LIMIT = 1 << 62

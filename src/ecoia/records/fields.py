@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from operator import attrgetter
 
-from ecoia.typing_light import Any, TypeVar, dataclass_transform
+from ecoia.light import Any, TypeVar, dataclass_transform
 
 NO_DEFAULT = object()
 """In place of the default of a field that must be given."""

@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Iterator
 
 from ecoia import limits
-from ecoia.json_text import NotJsonError, decoder
+from ecoia.light import Any
+from ecoia.light.json import NotJsonError, decoder
 from ecoia.records.field_rules import shown
-from ecoia.typing_light import Any
 
 _CHUNK_BYTES, _PIECE_BYTES = 1 << 20, 1 << 16
 

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter, itemgetter
 
 from ecoia.errors import EcoiaError
-from ecoia.instants import DAY_NS, HALF_HOUR_NS, half_hour_start, half_hours
-from ecoia.json_text import encoder
+from ecoia.light import Any, NamedTuple, Self
+from ecoia.light.instants import DAY_NS, HALF_HOUR_NS, half_hour_start, half_hours
+from ecoia.light.json import encoder
 from ecoia.methods import Method
 from ecoia.records.field_rules import (
     CLAIMANT,
@@ -72,7 +73,6 @@ from ecoia.semconv import (
     SCOPES,
     SEQUENCE_SCHEMA_VERSION,
 )
-from ecoia.typing_light import Any, NamedTuple, Self
 
 _encode = encoder(item_separator=",", key_separator=":")
 _encode_key = encoder(allow_nan=True, default=str)

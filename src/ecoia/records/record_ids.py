@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from ecoia.typing_light import Any
+from ecoia.light import Any
 
 Range = tuple[str, int, int, int]
 """Writer, stream, first and last seq, both of them included."""

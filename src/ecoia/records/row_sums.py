@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from ecoia.instants import HALF_HOUR_NS
+from ecoia.light import Any
+from ecoia.light.instants import HALF_HOUR_NS
 from ecoia.records.id_sets import RecordIds, set_ids
 from ecoia.records.record import Record, Row, add_row, merge_rows, row_key, row_of, split_by_half_hour
 from ecoia.records.streams import Figures, Stream
 from ecoia.semconv import KIND_LINK
-from ecoia.typing_light import Any
 
 _Key = tuple[Stream, int, bool, bool, bool, bool, bool]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ecoia.keeping.destinations import write_atomically
-from ecoia.run_line import RunFigures, energy_text, number
+from ecoia.readable.run_line import RunFigures, energy_text, number
 
 _FILE = "runs.jsonl"
 _MOST_KEPT = 200

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ecoia.instrument.groups import outside_run
-from ecoia.typing_light import TYPE_CHECKING
+from ecoia.light import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ecoia.instrument.mlflow_run import EndedRun
@@ -63,7 +63,7 @@ def show_command(rows: Sequence[Row], seconds: float, settings: Settings, *, mea
     """
     if not rows or seconds < 1 or settings.quiet or not _is_terminal():
         return
-    from ecoia.run_line import run_line
+    from ecoia.readable.run_line import run_line
     from ecoia.showing.summing_up import figures_of_rows
 
     line = run_line(figures_of_rows(rows, settings, seconds, with_catalogue=False))

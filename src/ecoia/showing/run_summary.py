@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from ecoia.run_line import RunFigures, co2e_text, duration_text, energy_text, method_text, run_line
+from ecoia.readable.run_line import RunFigures, co2e_text, duration_text, energy_text, method_text, run_line
 from ecoia.units import wh
 
 _COLOURS = {"gpu": "#5b3a8e", "cpu": "#00695c", "ram": "#b26a00"}

@@ -18,8 +18,8 @@ from ecoia.impact.assessment import assess
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.instrument.engine import engine
 from ecoia.keeping.destinations import public_uri
+from ecoia.readable.run_line import RunFigures
 from ecoia.records import Row
-from ecoia.run_line import RunFigures
 from ecoia.semconv import SERVICE_UNSPECIFIED
 from ecoia.settings import Settings
 from ecoia.showing.earlier_runs import EarlierRuns

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from ecoia.readable.scales import LADDERS, list_scale
 from ecoia.report import Quantity
-from ecoia.scales import LADDERS, list_scale
 from ecoia_dashboards.dashboard.address import Address
 from ecoia_dashboards.dashboard.tables import FIGURE, Cell, Heading, Link, Mark, Table, sorted_lines, table_csv, writers
 from ecoia_dashboards.language import Language

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
+from ecoia.readable.scales import scale_of
 from ecoia.report import Quantity, QuarterlyReport, TargetVerdict
-from ecoia.scales import scale_of
 from ecoia_dashboards.figures import Chart, trajectory
 from ecoia_dashboards.figures.chart import highest, value_axis
 from ecoia_dashboards.figures.roles import line_style, point_style

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from ecoia.readable.scales import scale_of
 from ecoia.report import Quantity
-from ecoia.scales import scale_of
 from ecoia_dashboards.figures.chart import Chart, category_axis, errors, highest, value_axis, wrapped
 from ecoia_dashboards.figures.roles import bar_style, point_style
 from ecoia_dashboards.language import Language

@@ -8,8 +8,8 @@ from itertools import groupby
 
 import plotly.graph_objects as go
 
+from ecoia.readable.scales import column_scale
 from ecoia.report import Quantity
-from ecoia.scales import column_scale
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import Cell, Chart, highest, value_axis
 from ecoia_dashboards.figures.roles import line_style, point_style

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from ecoia.periods import HALF_HOUR_NS
+from ecoia.readable.scales import scale_of
 from ecoia.report import Quantity
-from ecoia.scales import scale_of
 from ecoia_dashboards.figures.chart import Cell, Chart, category_axis, errors, highest, value_axis
 from ecoia_dashboards.figures.roles import bar_style, line_style, point_style
 from ecoia_dashboards.language import Language

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from ecoia.readable.scales import scale_of
 from ecoia.report import Quantity, QuarterlyReport, Sensitivity
-from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures import Chart
 from ecoia_dashboards.figures.chart import Cell, Changed, category_axis, errors, highest, value_axis

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from ecoia.exploring import Selected
+from ecoia.readable.scales import scale_of
 from ecoia.report import Quantity
-from ecoia.scales import scale_of
 from ecoia_dashboards import wording
 from ecoia_dashboards.figures.chart import Cell, Chart, category_axis, highest, ordered, value_axis, wrapped
 from ecoia_dashboards.figures.roles import PHASE_STYLES, bar_style

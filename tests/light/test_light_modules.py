@@ -15,7 +15,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ecoia import instants, json_text, settings, typing_light
+from ecoia import light as typing_light
+from ecoia import settings
+from ecoia.light import instants
+from ecoia.light import json as json_text
 from ecoia.periods import utc_datetime
 from ecoia.records.fields import NO_DEFAULT, field, fields_of, values_by_name, with_fields
 from ecoia.semconv import is_slug

@@ -6,7 +6,7 @@ text and the same data as ``json``, byte for byte; where an interpreter has no a
 
 from __future__ import annotations
 
-from ecoia.typing_light import TYPE_CHECKING, Any
+from ecoia.light import TYPE_CHECKING, Any
 
 accelerator: Any
 try:

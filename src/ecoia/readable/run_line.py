@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ecoia.scales import decimals_for, scale_of
+from ecoia.readable.scales import decimals_for, scale_of
 from ecoia.semconv import ESTIMATED, MISSING, SERVICE_UNASSIGNED, STATUSES
 from ecoia.units import MICROJOULES_PER_WH
 

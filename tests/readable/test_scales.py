@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecoia.run_line import energy_text, mass_text
-from ecoia.scales import LADDERS, column_scale, decimals_for, scale_of
+from ecoia.readable.run_line import energy_text, mass_text
+from ecoia.readable.scales import LADDERS, column_scale, decimals_for, scale_of
 
 VALUES = st.floats(1e-9, 1e10)
 COLUMNS = st.lists(VALUES, min_size=1, max_size=30)
