@@ -111,8 +111,22 @@ class Language:
         return self.translations.ngettext(singular, plural, count) % {"count": self.whole(count), **values}
 
     def of(self, sentences: dict[str, str], code: str) -> str:
-        """Say a code in words; an unknown code is shown as it is, never hidden."""
-        return self.t(sentences[code]) if code in sentences else code
+        """Say a code in words; an unknown code is shown as it is, never hidden.
+
+        A code such as ``nvml+token-weighted:kappa=100`` has parts: a method, how its energy was shared, and with what.
+        """
+        if code in sentences:
+            return self.t(sentences[code])
+        whole, plus, way = code.partition("+")
+        if not plus:
+            return code
+        name, _, told = way.partition(":")
+        words = [
+            self.of(sentences, whole),
+            self.of(sentences, name),
+            *[self.of(sentences, each) for each in told.split(":") if each],
+        ]
+        return ", ".join(words)
 
     def listed(self, items: Iterable[str]) -> str:
         """List items as ``a, b et c``."""

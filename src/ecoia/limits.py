@@ -37,6 +37,10 @@ LINE_BYTES = 16 * MIB
 """One record or row. A row names its records: 1,000 processes that write one every ten seconds give 7 MB in a half-hour."""
 
 
+METRICS_PAGE_BYTES = 2 * MIB
+"""The metrics page of a server of language models: one of vLLM has some 300 kB for each model."""
+
+
 # Artefacts and frozen inputs (gzip)
 class Unpacked:
     """How much a compressed file may hold. A plain class, as measured processes load this module."""

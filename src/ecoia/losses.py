@@ -14,6 +14,7 @@ INVALID_MODEL_VERSION = "invalid-model_version"
 INVALID_RUN_ID = "invalid-run_id"
 INVALID_UNITS = "invalid-units"
 INVALID_TOKENS = "invalid-tokens"
+INVALID_WEIGHT = "invalid-weight"
 INVALID_QUALITY = "invalid-quality"
 INVALID_SETTING = "invalid-setting"
 TOO_MANY_ENDPOINTS = "too-many-endpoints"
@@ -21,6 +22,7 @@ TOO_MANY_ENDPOINTS = "too-many-endpoints"
 # Serving
 MISSING_UNITS = "missing-units"
 ROUTE_UNREAD = "route-unread"
+METRICS_PAGE_UNREAD = "metrics-page-unread"
 MLFLOW_SERVER_UNMEASURED = "mlflow-server-unmeasured"
 
 # Following spans

@@ -75,6 +75,76 @@ KWH = _method(DECLARED, "kwh", "declared")
 KWH_UNDIVIDED = _method(DECLARED, "kwh:undivided", "declared")
 POWER_MODEL = _method(DECLARED, "power-model", "declared")
 
+TOKEN_WEIGHTED, WEIGHTED, WEIGHTS_MISSING = "token-weighted", "weighted", "weights-missing"
+"""Ways in which requests share the energy of a device: by the weights of their tokens; by weights that the program gave; by
+time in flight, for want of weights."""
+
+_FEW, _UNKNOWN_BATCH, _CACHE_UNKNOWN, _FITTED = "few", "w=0.1", "cache-unknown", "fitted"
+_MOST_FEW = 4.0
+"""With no more spans in flight than this, time in flight says nearly what each of them cost."""
+
+
+def token_weighted(kappa: float, in_flight: float | None, *, cached_known: bool = True, fitted: bool = False) -> str:
+    """Name the way of sharing by tokens.
+
+    Args:
+        kappa: Energy of reading the model's weights once over that of computing a token.
+        in_flight: Mean number of requests in flight; None: not known, so an input token counts as a tenth of an output token.
+        cached_known: Whether every request told how many of its tokens the cache spared.
+        fitted: Whether kappa was fitted on this server.
+
+    Example:
+        >>> token_weighted(100.0, 5.3), token_weighted(100.0, None, cached_known=False)
+        ('token-weighted:kappa=100', 'token-weighted:w=0.1:cache-unknown')
+    """
+    known = f"kappa={kappa:.4g}" + (f":{_FITTED}" if fitted else "")
+    parts = [TOKEN_WEIGHTED, _UNKNOWN_BATCH if in_flight is None else known]
+    if not cached_known:
+        parts.append(_CACHE_UNKNOWN)
+    return ":".join(parts)
+
+
+def weights_missing(in_flight: float | None) -> str:
+    """Name the way of sharing by time in flight, for want of weights.
+
+    Example:
+        >>> weights_missing(1.5), weights_missing(48.0)
+        ('weights-missing:few', 'weights-missing')
+    """
+    return f"{WEIGHTS_MISSING}:{_FEW}" if in_flight is not None and in_flight <= _MOST_FEW else WEIGHTS_MISSING
+
+
+def shared_by(method: Method, way: str) -> Method:
+    """Return the method of energy that a meter gave and that requests share in some way.
+
+    Example:
+        >>> shared_by(NVML, "weights-missing").name
+        'nvml+weights-missing'
+    """
+    return Method(method.status, f"{method.name}+{way}")
+
+
+def sharing_error(component: str, name: str) -> str:
+    """Return the source of error, a name of ``catalogue.error_widths.GSD``, of sharing the energy of a component.
+
+    Args:
+        component: One of ``semconv.COMPONENTS``.
+        name: The method's name, as recorded.
+
+    Example:
+        >>> sharing_error("cpu", "rapl"), sharing_error("gpu", "nvml+token-weighted:w=0.1"), sharing_error("gpu", "nvml+of-later")
+        ('attribution-cpu', 'attribution-gpu-guessed', 'attribution-gpu-in-flight')
+    """
+    way, *told = name.partition("+")[2].split(":")
+    if way in ("", WEIGHTED) or (way == WEIGHTS_MISSING and _FEW in told):
+        return f"attribution-{component}"
+    if way != TOKEN_WEIGHTED:
+        return "attribution-gpu-in-flight"
+    if {_UNKNOWN_BATCH, _CACHE_UNKNOWN} & {*told}:
+        return "attribution-gpu-guessed"
+    return "attribution-gpu-fitted" if _FITTED in told else "attribution-gpu"
+
+
 AT_WALL = frozenset({"wattmeter", *_SERVER_SHARE_CLASSES.values()})
 """Classes of error of methods that give energy at the wall, so that no wall factor applies to it."""
 
@@ -92,7 +162,9 @@ def error_class(status: str, name: str) -> str:
     Example:
         >>> error_class("measured", "from-a-later-version")
         'generic-model'
+        >>> error_class("measured", "nvml+token-weighted:kappa=100")  # sharing has an error of its own: ``sharing_error``
+        'counters'
     """
     if status == DECLARED:
         return "declared"
-    return _ERROR_CLASSES.get(name, UNKNOWN_ERROR_CLASS)
+    return _ERROR_CLASSES.get(name.partition("+")[0], UNKNOWN_ERROR_CLASS)

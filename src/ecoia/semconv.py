@@ -21,16 +21,19 @@ FIRST_SCHEMA_VERSION = 1
 LINK_SCHEMA_VERSION = 2
 """Version of records of kind ``link`` with a loose id: an ecoia that does not know them skips them as newer ones."""
 
-SCHEMA_VERSION = 3
-"""Version of a record with a sequenced id, and of rows that have one: the newest that is read. Older ones are read for ever.
-
-A reader counts newer records and skips them; it never guesses what they hold."""
+SEQUENCE_SCHEMA_VERSION = 3
+"""Version of a record with a sequenced id, and of rows that have one."""
 
 STREAM_SCHEMA_VERSION = 4
 """Version of the journal's lines of streams (``keeping.stream_lines``), which an ecoia that does not know them skips as newer."""
 
 MONTH_SCHEMA_VERSION = 4
-"""Version of ledger runs that hold a month, and the newest that is read: an ecoia that does not know them calls them newer."""
+"""Version of ledger runs that hold a month: an ecoia that does not know them calls them newer."""
+
+SCHEMA_VERSION = 5
+"""Version of a record or row whose tokens tell more than input and output (``records.Tokens``): the newest that is read.
+
+Older ones are read for ever. A reader counts newer records and skips them; it never guesses what they hold."""
 
 ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 """Characters of an id: of a service, an instance, a set of factors."""
@@ -50,6 +53,8 @@ def is_slug(text: object) -> bool:
 
 IDLE_FILE = "idle.json"
 """Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
+KAPPA_FILE = "token_fit.json"
+"""Name of the file in the journal's home that keeps what tokens cost on this server (``ecoia fit-tokens``)."""
 
 COMPONENTS = ("cpu", "gpu", "ram")
 
@@ -123,6 +128,12 @@ KINDS = (KIND_SPAN, KIND_IDLE, KIND_UNATTRIBUTED, KIND_OVERHEAD, KIND_OUTCOME)
 """Kinds of records that give rows."""
 KIND_LINK = "link"
 """Kind of records that say where the rows of a group or session are shown. They have no energy and give no rows."""
+
+LLM = "llm"
+"""Kind of weights in which tokens of a language model count."""
+
+SELF_HOSTED = ("local", "self-hosted", "ollama", "vllm", "sglang", "tgi", "llama.cpp", "transformers")
+"""Names of providers that run on one's own machine, where their energy is metered."""
 
 MEASURED, ESTIMATED, DECLARED, MISSING = "measured", "estimated", "declared", "missing"
 STATUSES = (MEASURED, ESTIMATED, DECLARED, MISSING)
@@ -381,6 +392,10 @@ TABLE_COLUMNS = (
     "accepted_micro",
     "tokens_in",
     "tokens_out",
+    "requests",
+    "cached_in",
+    "cache_written",
+    "reasoning",
     "cpu_ns",
     "lost",
     "outcome",

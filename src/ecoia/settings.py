@@ -264,6 +264,7 @@ SETTINGS = (
     Setting("vcpu_threads", _threads, _always(1), "hardware threads of a vCPU of this virtual machine: 1, or 2 for a whole core"),
     Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or the whole host"),
     Setting("reserved_share", _share, _always(0.0), "share of the host reserved for this process (its idle energy)"),
+    Setting("token_kappa", _positive, _always(100.0), "of a model served here: energy of a step over energy of a token"),
     Setting("flush_seconds", _positive, _always(10.0), "length of a measurement window"),
     Setting("exit_seconds", _not_negative, default_exit_seconds, "longest wait at exit"),
     Setting("delivery", _one_of("helper", "manual"), _always("helper"), "helper: in the background; manual: by 'ecoia deliver'"),

@@ -127,7 +127,7 @@ def test_a_chosen_deviation_of_attribution_reaches_the_services_of_a_host_and_no
 def test_every_deviation_has_its_case_and_is_in_the_data_with_its_reason(tmp_path: Path) -> None:
     (mark,) = test_a_chosen_deviation_reaches_what_rests_on_it_and_nothing_else.pytestmark  # type: ignore[attr-defined]
     # ``backcast`` is of a baseline (tests/report/test_report.py), the others of the parts of a host (below).
-    elsewhere = {"backcast", "attribution-cpu", "attribution-ram", "attribution-gpu"}
+    elsewhere = {"backcast"} | {name for name in GSD if name.startswith("attribution-")}
     assert {case[0] for case in mark.args[1]} == set(GSD) - elsewhere
     plain = built(tmp_path / "a", record(cpu=1), THIS_YEAR, {})
     listed = {name: gsd for name, gsd in GSD.items() if name not in LISTED_WHERE_USED}

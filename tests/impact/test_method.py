@@ -449,6 +449,11 @@ def test_each_deviation_of_the_page_is_that_of_the_code(repository: Path) -> Non
         ],
         "sharing of a host by CPU time: processor or wattmeter; memory": ["attribution-cpu", "attribution-ram"],
         "sharing of a graphics card inside a process": ["attribution-gpu"],
+        "the same by tokens, fitted on site; in flight or cached unknown; by time, more than four in flight": [
+            "attribution-gpu-fitted",
+            "attribution-gpu-guessed",
+            "attribution-gpu-in-flight",
+        ],
         "declared activity": ["declared"],
         "PUE measured, declared, default": ["pue-measured", "pue-declared", "pue-default"],
         "grid factor of the same year; of an earlier year": ["grid-same-year", "grid-previous-year"],

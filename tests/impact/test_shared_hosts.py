@@ -21,7 +21,7 @@ from ecoia.impact.change import log_ratio_variance
 from ecoia.impact.ledger_sums import LedgerSums, by_quarter
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Estimate, Interval, relative_variance
-from ecoia.methods import Method
+from ecoia.methods import Method, shared_by
 from ecoia.records import Record, fold
 from support.factor_sets import half_hourly
 from support.large_organisation import CATALOGUE, QUARTER, large_factors, large_rows
@@ -113,13 +113,16 @@ def test_variances_and_covariances_are_those_of_the_formulas_and_form_a_covarian
     assert np.linalg.eigvalsh(found).min() >= -10 * rounding
 
 
+CARDS = [NVML, *(shared_by(NVML, way) for way in ("token-weighted:kappa=100", "token-weighted:w=0.1", "weights-missing"))]
 WORK = st.builds(
     used,
     st.sampled_from("abcd"),
     st.floats(0.001, 50),
     st.sampled_from(["host-1", "host-2", "host-3"]),
     st.sampled_from(HOURS),
-    methods=st.builds(lambda cpu: {"cpu": cpu, "ram": RAM, "gpu": NVML}, st.sampled_from([RAPL, LOAD])),
+    methods=st.builds(
+        lambda cpu, gpu: {"cpu": cpu, "ram": RAM, "gpu": gpu}, st.sampled_from([RAPL, LOAD]), st.sampled_from(CARDS)
+    ),
     ram=st.one_of(st.none(), st.floats(0, 5).map(kwh)),
     gpu=st.one_of(st.none(), st.floats(0, 5).map(kwh)),
     devices=st.sampled_from([(), ("GPU-1",), ("GPU-2",)]),
@@ -154,6 +157,35 @@ def test_what_is_alone_on_its_host_its_card_or_goes_by_a_statement_is_as_sure_as
     assert {deviation(part) for part in by_service(cards, EXACT | ATTRIBUTION).values()} == {1.0}
     one_card = [each.copy_with(devices=("GPU-a",)) for each in cards]
     assert deviation(by_service(one_card, EXACT | ATTRIBUTION)["a"]) > 1.1
+
+
+# --- how requests share a card ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("way", "error"),
+    [
+        ("", "attribution-gpu"),
+        ("+weighted", "attribution-gpu"),
+        ("+token-weighted:kappa=100", "attribution-gpu"),
+        ("+token-weighted:kappa=50", "attribution-gpu"),
+        ("+token-weighted:kappa=87.2:fitted", "attribution-gpu-fitted"),
+        ("+token-weighted:kappa=87.2:fitted:cache-unknown", "attribution-gpu-guessed"),
+        ("+token-weighted:kappa=100:cache-unknown", "attribution-gpu-guessed"),
+        ("+token-weighted:w=0.1", "attribution-gpu-guessed"),
+        ("+weights-missing:few", "attribution-gpu"),
+        ("+weights-missing", "attribution-gpu-in-flight"),
+    ],
+)
+def test_requests_that_share_a_card_are_as_sure_as_what_they_share_it_by(way: str, error: str) -> None:
+    methods = {"gpu": Method("measured", f"nvml{way}")}
+    card = [record(cpu=None, ram=None, gpu=kwh(1), service=each, devices=("GPU-1",), methods=methods) for each in "ab"]
+    parts = by_service(card, EXACT | {error: 1.3})
+    assert deviation(parts["a"]) == pytest.approx(1.21, abs=0.005), "two halves"
+    assert deviation(Estimate.total(list(parts.values()))) == pytest.approx(1.0)
+    assert deviation(by_service(card, EXACT | dict.fromkeys(ATTRIBUTION, 1.3) | {error: 1.0})["a"]) == pytest.approx(1.0)
+    counters = by_service(card, EXACT | {"counters": 1.25})["a"]
+    assert deviation(counters) == pytest.approx(1.25), "the meter's error stays what it is"
 
 
 # --- estimates travel -------------------------------------------------------------------------------------------------

@@ -169,6 +169,21 @@ def test_units_of_a_call(engine: QuietEngine) -> None:
     assert Counter(engine.lost) == {"invalid-units": 1}
 
 
+def test_a_weight_never_raises(engine: QuietEngine) -> None:
+    with ecoia.track(service="a") as span:
+        span.weight(2.5)
+        span.weight(1)
+        span.weight(3, kind="images")
+        for amount in (float("nan"), -1, 10**400, "3", Hostile()):
+            span.weight(amount)  # type: ignore[arg-type]
+        span.weight(1, kind=Hostile())  # type: ignore[arg-type]
+        span.weight(1, kind="")
+    assert Counter(engine.lost) == {"invalid-weight": 7}
+    (delta,) = ThisProcess(engine, StartReadings(), "s", load_settings()).look(time.perf_counter_ns()).deltas.values()
+    assert delta.weights == {"llm": 3_500_000, "images": 3_000_000}
+    assert delta.units_micro is None
+
+
 def test_tokens_and_quality_never_raise(engine: QuietEngine) -> None:
     with ecoia.track(service="a") as span:
         span.tokens("local", "small", 10, 20)
@@ -176,13 +191,33 @@ def test_tokens_and_quality_never_raise(engine: QuietEngine) -> None:
         span.tokens("local", "small", 10**400, 0)
         span.tokens("local", Hostile(), 1, 1)  # type: ignore[arg-type]
         span.tokens("\ud800", "x" * 500, 1, 1)
+        span.tokens("local", "small", 10, 20, cached_in=4, reasoning=0)
+        span.tokens("local", "small", 10, 20, cached_in=4, cache_written=6, reasoning=20)
+        span.tokens("local", "small", 10, 20, cached_in=4, cache_written=7)
+        span.tokens("local", "small", 10, 20, reasoning=21)
+        span.tokens("local", "small", 10, 20, cached_in=-1)
+        span.tokens("local", "small", 10, 20, cache_written="many")  # type: ignore[arg-type]
         span.quality("accuracy", 0.5)
         span.quality("accuracy", float("nan"))
         span.quality(Hostile(), 0.5)  # type: ignore[arg-type]
-    assert Counter(engine.lost) == {"invalid-tokens": 3, "invalid-quality": 2}
+    assert Counter(engine.lost) == {"invalid-tokens": 7, "invalid-quality": 2}
     look = ThisProcess(engine, StartReadings(), "s", load_settings()).look(time.perf_counter_ns())
     (delta,) = look.deltas.values()
-    assert delta.tokens[("local", "small", "in")] == 10
-    assert delta.tokens[("local", "small", "out")] == 20
-    assert delta.tokens[("?", "x" * 120, "in")] == 1
+    parts = ("cached_in", "cache_written", "reasoning")
+    assert delta.tokens == {
+        ("local", "small", (), "requests"): 1,
+        ("local", "small", (), "tokens_in"): 10,
+        ("local", "small", (), "tokens_out"): 20,
+        ("?", "x" * 120, (), "requests"): 1,
+        ("?", "x" * 120, (), "tokens_in"): 1,
+        ("?", "x" * 120, (), "tokens_out"): 1,
+        **{
+            ("local", "small", ("cached_in", "reasoning"), name): count
+            for name, count in (("requests", 1), ("tokens_in", 10), ("tokens_out", 20), ("cached_in", 4), ("reasoning", 0))
+        },
+        **{
+            ("local", "small", parts, name): count
+            for name, count in zip(("requests", "tokens_in", "tokens_out", *parts), (1, 10, 20, 4, 6, 20), strict=True)
+        },
+    }
     assert delta.quality == {"accuracy": 0.5}

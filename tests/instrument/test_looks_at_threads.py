@@ -24,6 +24,29 @@ from support.quiet_engine import MILLISECOND, SLACK_NS, QuietEngine, assert_abou
 # --- what the sampler sees ----------------------------------------------------------------------------------------------
 
 
+def test_threads_are_covered_side_by_side(engine: QuietEngine) -> None:
+    """Two calls at a time are two in flight, also once they are over."""
+    subject = ThisProcess(engine, StartReadings(), "session", load_settings())
+    both, inside, around = threading.Barrier(2), [], []
+
+    def work() -> None:
+        began_ns = time.perf_counter_ns()
+        with ecoia.track(service="chat"):
+            open_ns = time.perf_counter_ns()
+            both.wait()
+            burn(5)
+            inside.append(time.perf_counter_ns() - open_ns)
+        around.append(time.perf_counter_ns() - began_ns)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    look = subject.look(time.perf_counter_ns())
+    assert sum(inside) <= look.threads_ns <= sum(around)
+
+
 def test_looks_add_up_to_the_counters(engine: QuietEngine) -> None:
     """Looks at any moment, while threads work and end: their sum is all the work that was done, and its CPU time."""
     subject = ThisProcess(engine, StartReadings(), "session", load_settings())

@@ -426,7 +426,7 @@ BROKEN = {
     "line-too-long": (encode_line("x" * limits.LINE_BYTES), "more than 16,777,216 bytes"),
     "not-json": (encode_line("not json"), "Expecting value at character 0"),
     "no-schema": (encode_line("[]"), "record without a schema number"),
-    "newer-schema": (_whole({"schema": 99}), "record of schema 99, this ecoia reads up to 3: upgrade ecoia"),
+    "newer-schema": (_whole({"schema": 99}), "record of schema 99, this ecoia reads up to 5: upgrade ecoia"),
     "field-missing": (_without_field(), "record 'bad': field 'method' is missing"),
     "wrong-value": (_whole({"units": -1}), "record 'bad': units = -1 is not a number of 0 or more"),
     "stream-unread": (encode_line('{"schema":4,"f":[9,0,0,10,1,null,2,3,4]}'), "stream 9 was not read before it"),

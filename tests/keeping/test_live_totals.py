@@ -217,7 +217,7 @@ def test_files_of_days_long_past_are_looked_at_now_and_then(journal: Journal, ho
 def test_lines_that_are_in_no_counter_are_counted_by_reason(journal: Journal, home: Path) -> None:
     first = training()
     write(journal, [first, first, training(replaces=first.record_id, cpu=3), training(simulated=True), ending()])
-    newer = json.loads(first.to_json()) | {"schema": 4, "record_id": "newer"}
+    newer = json.loads(first.to_json()) | {"schema": 6, "record_id": "newer"}
     file = home / "journal" / "2026-09-24" / "7-aaaaaa.jsonl"
     file.write_bytes(encode_line(json.dumps(newer)) + b"rubbish\n" + encode_line(training().to_json())[:40])
     totals = LiveTotals(home).look()

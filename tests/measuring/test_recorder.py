@@ -24,7 +24,7 @@ from ecoia.meters import Meter, hardware
 from ecoia.meters.hardware import BusyTime
 from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
-from ecoia.records import fold
+from ecoia.records import Tokens, fold
 from ecoia.records.id_sets import ids_of
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED, MISSING
 from ecoia.settings import Settings
@@ -345,7 +345,9 @@ def test_tokens_quality_and_units_arrive(recorder: Callable[..., Recorder], host
     look = one_look(
         units_micro=2_500_000,
         accepted_micro=0,
-        tokens=Counter({("local", "small", "in"): 10, ("local", "small", "out"): 4}),
+        tokens=Counter(
+            {("local", "small", (), name): count for name, count in (("requests", 2), ("tokens_in", 10), ("tokens_out", 4))}
+        ),
         quality={"accuracy": 0.5},
     )
     recording = recorder(MemorySubject([look, one_look()]), [], home=str(tmp_path))
@@ -354,7 +356,7 @@ def test_tokens_quality_and_units_arrive(recorder: Callable[..., Recorder], host
     recording.close()
     first, second = [record for record in recorded(tmp_path) if record.kind == KIND_SPAN]
     assert (first.units_micro, first.accepted_micro, first.quality) == (2_500_000, 0, {"accuracy": 0.5})
-    assert [(t.provider, t.model, t.tokens_in, t.tokens_out) for t in first.tokens] == [("local", "small", 10, 4)]
+    assert first.tokens == (Tokens("local", "small", 10, 4, requests=2),)
     assert (second.units_micro, second.accepted_micro) == (None, None)  # not given is not zero
 
 

@@ -25,7 +25,7 @@ from ecoia.keeping.journal import Journal
 from ecoia.periods import Quarter
 from ecoia.publishing import row_table as aggregation
 from ecoia.publishing.ledger_export import NESTED, partitions
-from ecoia.records import Row, Tokens, fold
+from ecoia.records import TOLD_OR_NOT, Row, Tokens, fold
 from ecoia.report import build_report
 from ecoia.semconv import COMPONENTS
 from support.mlflow_stores import MLFLOW_WARNINGS, migrated, tracking_uri
@@ -65,7 +65,9 @@ def read_back(folder: Path) -> list[Row]:
             row["energy_microjoules"] = {c: line[f"{c}_microjoules"] for c in COMPONENTS}
             for c in COMPONENTS:
                 del row[f"{c}_status"], row[f"{c}_method"], row[f"{c}_microjoules"]
-            del row["lost_causes"], row["tokens_in"], row["tokens_out"]
+            for name in ("lost_causes", "tokens_in", "tokens_out", *TOLD_OR_NOT):
+                del row[name]
+            row["tokens"] = [{name: value for name, value in each.items() if value is not None} for each in row["tokens"]]
             if (sources := row.pop("sources")) is not None:
                 row["sources"] = [[*each.values()] for each in sources]
             found.append(row)

@@ -339,6 +339,6 @@ class TestSchema1:
 
     def test_a_schema_that_no_version_writes_is_refused(self, unsigned: Path) -> None:
         path = unsigned / "2026Q4/seal.json"
-        path.write_bytes(canonical(json.loads(path.read_bytes()) | {"schema": 4}))
-        with pytest.raises(PublicationError, match="schema 4, this ecoia verifies 1 and 2 and 3"):
+        path.write_bytes(canonical(json.loads(path.read_bytes()) | {"schema": 5}))
+        with pytest.raises(PublicationError, match="schema 5, this ecoia verifies 1 and 2 and 3 and 4"):
             verify(unsigned / "2026Q4")

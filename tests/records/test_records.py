@@ -18,6 +18,7 @@ from ecoia.keeping.journal import Journal
 from ecoia.methods import Method
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records import (
+    TOLD_OR_NOT,
     NewerSchemaError,
     Record,
     RecordError,
@@ -45,7 +46,12 @@ MAYBE_COUNT = st.none() | COUNT
 # Few values, so that records often share a row.
 few = st.sampled_from
 methods = st.builds(Method, few(STATUSES), few(("rapl", "load-model:generic-tdp", "none")))
-tokens = st.builds(Tokens, few(("mistral", "openai")), few(("large", "small")), st.integers(0, 10**6), st.integers(0, 10**6))
+TOLD = {"provider": "mistral", "model": "large", "tokens_in": 9, "tokens_out": 8}
+MAYBE_PART = st.none() | st.integers(0, 10**3)
+tokens = st.builds(
+    Tokens, few(("mistral", "openai")), few(("large", "small")), st.integers(2000, 10**6), st.integers(1000, 10**6),
+    MAYBE_PART, MAYBE_PART, MAYBE_PART, MAYBE_PART,
+)  # fmt: skip
 
 
 @st.composite
@@ -194,13 +200,16 @@ def test_rows_are_json_and_merging_them_again_changes_nothing(found: list[Record
 
 
 @given(records())
-def test_tokens_of_one_model_are_counted_once_each(record: Record) -> None:
+def test_tokens_are_added_up_by_model_and_what_is_told_of_them(record: Record) -> None:
     rows = fold([record])
     for row in rows:
-        models = [(t["provider"], t["model"]) for t in row["tokens"]]
-        assert models == sorted(set(models))
-    for name in ("tokens_in", "tokens_out"):
-        assert sum(t[name] for row in rows for t in row["tokens"]) == sum(getattr(t, name) for t in record.tokens)
+        kinds = [(t["provider"], t["model"], *[name in t for name in TOLD_OR_NOT]) for t in row["tokens"]]
+        assert kinds == sorted(set(kinds))
+    for name in ("tokens_in", "tokens_out", *TOLD_OR_NOT):
+        told = [t for t in record.tokens if getattr(t, name) is not None]
+        of_them = [t for row in rows for t in row["tokens"] if name in t]
+        for counted in ("tokens_in", name):
+            assert sum(t[counted] for t in of_them) == sum(getattr(t, counted) for t in told)
 
 
 @given(records().filter(lambda r: r.kind == KIND_OUTCOME))
@@ -233,7 +242,7 @@ def test_units_are_kept_in_millionths() -> None:
 
 def test_a_record_of_a_newer_schema_has_an_error_of_its_own() -> None:
     with pytest.raises(NewerSchemaError, match="upgrade ecoia"):
-        Record.from_dict({**_record().to_dict(), "schema": 4, "energy_microjoules": "unknown"})
+        Record.from_dict({**_record().to_dict(), "schema": 6, "energy_microjoules": "unknown"})
 
 
 def test_a_link_survives_the_journal_and_gives_no_row() -> None:
@@ -275,7 +284,7 @@ def with_value(name: str, value: object) -> Callable[[dict[str, Any]], dict[str,
     [
         (without("schema"), NO_SCHEMA, "schema number (schema = None)"),
         (with_value("schema", "1"), NO_SCHEMA, "schema number (schema = '1')"),
-        (with_value("schema", 4), NEWER_SCHEMA, "record of schema 4, this ecoia reads up to 3: upgrade ecoia"),
+        (with_value("schema", 6), NEWER_SCHEMA, "record of schema 6, this ecoia reads up to 5: upgrade ecoia"),
         (without("record_id"), FIELD_MISSING, "record None: field 'record_id' is missing"),
         (without("energy_microjoules"), FIELD_MISSING, "record 'r': field 'energy_microjoules' is missing"),
         (with_value("record_id", None), WRONG_VALUE, "record None: record_id = None is not a text"),
@@ -306,6 +315,13 @@ def with_value(name: str, value: object) -> Callable[[dict[str, Any]], dict[str,
         (with_value("spans", None), WRONG_VALUE, "spans = None is not a count"),
         (with_value("tokens", [{"provider": "x"}]), WRONG_VALUE, "tokens = [{'provider': 'x'}] has the wrong shape"),
         (with_value("tokens", [7]), WRONG_VALUE, "tokens = [7] has the wrong shape"),
+        (with_value("tokens", [TOLD | {"requests": -1}]), WRONG_VALUE, "is not a count"),
+        (
+            with_value("tokens", [TOLD | {"cached_in": 4, "cache_written": 6}]),
+            WRONG_VALUE,
+            "more tokens of the cache than of input",
+        ),
+        (with_value("tokens", [TOLD | {"reasoning": 9}]), WRONG_VALUE, "more of reasoning than of output"),
         (with_value("quality", ["f1"]), WRONG_VALUE, "quality = ['f1'] is not an object"),
         (with_value("context", 7), WRONG_VALUE, "context = 7 is not an object"),
         (with_value("lost", {"late": -1}), WRONG_VALUE, "lost = {'late': -1} gives 'late' a value that is not a count"),

@@ -14,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from ecoia.engines.duckdb_engine import DuckdbEngine
+from ecoia.engines.pandas_engine import PandasEngine
+from ecoia.engines.row_source import RowSource
 from ecoia.impact.inputs import row_line
-from ecoia.records import NewerSchemaError, RecordError, Row, Tokens, check_row, fold
+from ecoia.records import NewerSchemaError, RecordError, Row, Tokens, check_row, fold, merge_rows
 from ecoia.records.columns import ROW_SCHEMA, SCHEMA_KEY, check_table, conform, refused_lines, rows_of, table_of
 from ecoia.records.record_ids import sequenced_id
 from support.records import outcome, record
@@ -24,7 +27,14 @@ ROWS = fold(
     [
         record("2026-11-23T10:00", cpu=2**62 - 1, ram=7, lost={"a": 2, "b": 1}, quality={"accuracy": 0.75, "n": 3}),
         record("2026-11-23T10:05", cpu=1, gpu=5, service=None, phase=None, kind="idle", devices=("GPU-1",), scope="host"),
-        record("2026-11-23T10:05", 5, cpu=5, units_micro=5, tokens=(Tokens("p", "m", 7, 3), Tokens("p", "n", 1, 2)), zone=""),
+        record(
+            "2026-11-23T10:05",
+            5,
+            cpu=5,
+            units_micro=5,
+            tokens=(Tokens("p", "m", 7, 3), Tokens("p", "n", 1, 2, requests=3, cached_in=0, cache_written=1, reasoning=2)),
+            zone="",
+        ),
         outcome("2026-11-23T10:09", "run-1", "failed"),
         *(record("2026-11-23T12:00", cpu=3, record_id=sequenced_id("0" * 31 + "a", 3, seq)) for seq in (1, 2, 3, 9)),
     ]
@@ -95,6 +105,23 @@ def test_a_file_of_another_tool_is_read_whatever_its_kind_of_text(text: pa.DataT
         [table_of(ROWS).column(each.name).cast(each.type) for each in fields], schema=pa.schema(fields)
     )
     assert list(rows_of(check_table(conform(foreign.append_column("quarter", [["2026Q4"] * len(ROWS)]))))) == ROWS
+
+
+def test_a_file_of_before_tokens_told_their_calls_is_read(tmp_path: Path) -> None:
+    """Alone, and before and after one that tells them: an engine must not take the columns of the first for those of all."""
+    told = fold([record("2026-11-23T10:05", tokens=(Tokens("p", "m", 7, 3, requests=2, cached_in=0),))])
+    rows = fold([record("2026-11-23T11:05", tokens=(Tokens("p", "m", 7, 3),))])
+    table = table_of(rows)
+    position = table.column_names.index("tokens")
+    of_before = pa.list_(pa.struct(list(ROW_SCHEMA.field("tokens").type.value_type)[:4]))
+    parquet.write_table(table.set_column(position, "tokens", table.column("tokens").cast(of_before)), tmp_path / "a.parquet")
+    parquet.write_table(table_of(told), tmp_path / "b.parquet")
+    assert [*rows_of(check_table(conform(parquet.read_table(tmp_path / "a.parquet"))))] == rows
+    for names in ("ab", "ba", "a"):
+        paths = [tmp_path / f"{name}.parquet" for name in names]
+        for engine in (PandasEngine(RowSource(paths=paths)), DuckdbEngine(RowSource(paths=paths))):
+            found = [row for lines in engine.lines(lambda frame: frame) for row in rows_of(check_table(conform(lines)))]
+            assert merge_rows(found) == merge_rows(rows if names == "a" else [*told, *rows])
 
 
 def test_a_table_that_cannot_be_read_is_refused_by_column() -> None:

@@ -23,7 +23,7 @@ def made(draw: st.DrawFn, record_id: str) -> Record:
     """A record of one of few streams: most are plain, some straddle half-hours, correct another or hold more than figures."""
     start = NOON_NS + draw(st.integers(0, 3)) * HALF_HOUR_NS // 2 + draw(st.integers(0, 10**9))
     rare = {
-        "tokens": (Tokens("openai", "small", 5, 7),),
+        "tokens": (Tokens("openai", "small", 5, 7), Tokens("openai", "small", 5, 7, requests=2, cached_in=0)),
         "quality": {"f1": 0.5},
         "lost": {"clock-step": 2},
         "replaces": f"r{draw(st.integers(0, 9))}",

@@ -15,6 +15,8 @@ LOST = {
     "missing-units": N_("unités que la requête devait dire et n’a pas dites"),
     "route-unread": N_("routes que le serveur n’a pas laissé lire : requêtes comptées sans elles"),
     "invalid-tokens": N_("nombres de jetons illisibles, laissés de côté"),
+    "metrics-page-unread": N_("pages de métriques d’un serveur de modèles illisibles"),
+    "invalid-weight": N_("poids illisibles dans le partage d’une carte graphique, laissés de côté"),
     "invalid-quality": N_("valeurs de qualité illisibles, laissées de côté"),
     "no-sampler": N_("exécutions que rien n’échantillonnait"),
     "meters-not-found": N_("programmes finis avant que leurs compteurs soient trouvés : énergie inconnue, le reste est compté"),

@@ -19,6 +19,9 @@ GSD: Mapping[str, float] = {
     "attribution-cpu": 1.35,  # a host's processors, or its wattmeter, shared out by CPU time
     "attribution-ram": 2.0,  # its memory, shared out by CPU time too
     "attribution-gpu": 1.25,  # a graphics card, shared out among what ran in one process
+    "attribution-gpu-fitted": 1.15,  # the same by tokens, with weights that were fitted on the server
+    "attribution-gpu-guessed": 1.5,  # the same by tokens, where the requests in flight or the cached tokens are not known
+    "attribution-gpu-in-flight": 1.8,  # the same by time in flight, with more than four requests in flight
     "declared": 1.5,  # energy entered by hand: no better than a model, by our judgement
     "pue-measured": 1.03,
     "pue-declared": 1.10,
@@ -35,5 +38,10 @@ GSD: Mapping[str, float] = {
 }
 """Geometric standard deviation of each source of error, unless the organisation chose another."""
 
-LISTED_WHERE_USED = frozenset({"server-share", "server-share-vendor", "server-share-generic"})
+LISTED_WHERE_USED = frozenset(
+    {
+        *("server-share", "server-share-vendor", "server-share-generic"),
+        *("attribution-gpu-fitted", "attribution-gpu-guessed", "attribution-gpu-in-flight"),
+    }
+)
 """Sources that a report lists only if its figures have them: they came later, and earlier reports must not change a byte."""

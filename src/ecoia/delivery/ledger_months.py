@@ -30,6 +30,7 @@ from ecoia.delivery.tags_and_metrics import (
     month_content_tags,
     next_digest_tag,
     note_tags,
+    schema_tag,
     superseded_tags,
 )
 from ecoia.errors import DeliveryError
@@ -157,8 +158,9 @@ def _tags(parts: Sequence[LedgerRun], rows: Sequence[Row]) -> dict[str, str]:
     days = {day: (digest(some), energy_of(some)) for day, some in by_day(list(rows)).items()}
     sources = sorted({run.run_id for run in parts}.union(*(run.sources for run in parts)))
     tags = {
-        **ledger_content_tags(rows),
         **ledger_month_tags(first[semconv.TAG_INSTANCE], month, first[semconv.TAG_HOME], first.get(semconv.TAG_PLACE, "")),
+        **ledger_content_tags(rows),
+        **schema_tag(rows, least=semconv.MONTH_SCHEMA_VERSION),
         **note_tags(ledger_month_note(first[semconv.TAG_INSTANCE], month)),
         **month_content_tags(days, sources),
     }

@@ -169,8 +169,7 @@ class LedgerRun(NamedTuple):
     def is_newer(self) -> bool:
         """Whether a newer ecoia wrote it. A tag that is no number was altered: the digest tells whether the content was."""
         schema = self.tags.get(semconv.TAG_SCHEMA, "")
-        newest = max(semconv.MONTH_SCHEMA_VERSION, semconv.SCHEMA_VERSION) if self.month else semconv.SCHEMA_VERSION
-        return schema.isdecimal() and int(schema[:9]) > newest
+        return schema.isdecimal() and int(schema[:9]) > semconv.SCHEMA_VERSION
 
     def gap(self, day: str, reason: str, why: str = "") -> LedgerGap:
         """Return the gap that one of its days leaves."""

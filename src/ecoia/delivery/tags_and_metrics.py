@@ -42,7 +42,6 @@ def ledger_day_tags(instance: str, day: str, home_id: str, place: str) -> dict[s
 def ledger_month_tags(instance: str, month: str, home_id: str, place: str) -> dict[str, str]:
     """Return the tags that identify the ledger run of one instance, UTC month and place."""
     return {
-        semconv.TAG_SCHEMA: str(semconv.MONTH_SCHEMA_VERSION),
         semconv.TAG_KIND: semconv.RUN_KIND_LEDGER,
         semconv.TAG_INSTANCE: instance,
         semconv.TAG_MONTH: month,
@@ -57,14 +56,14 @@ def ledger_content_tags(rows: Collection[Row]) -> dict[str, str]:
     return {**schema_tag(rows), semconv.TAG_SERVICES: ",".join(services)}
 
 
-def schema_tag(rows: Iterable[Row]) -> dict[str, str]:
-    """Return the tag that says which version of rows a reader must know.
+def schema_tag(rows: Iterable[Row], least: int = semconv.FIRST_SCHEMA_VERSION) -> dict[str, str]:
+    """Return the tag that says which version of rows a reader must know, and of the run that holds them (``least``).
 
     Example:
         >>> schema_tag([])
         {'ecoia.schema': '1'}
     """
-    return {semconv.TAG_SCHEMA: str(max(map(row_schema, rows), default=semconv.FIRST_SCHEMA_VERSION))}
+    return {semconv.TAG_SCHEMA: str(max(least, *map(row_schema, rows), 0))}
 
 
 def digest_tag(digest: str) -> dict[str, str]:

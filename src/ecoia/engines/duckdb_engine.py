@@ -73,7 +73,9 @@ class DuckdbEngine:
     def _rows(self, start_ns: int, end_ns: int) -> Frame:
         paths = [str(path) for path in self._source.paths]
         # The names of a dataset's folders are no columns: they would take the place of what plans call so.
-        source = "given" if self._source.table is not None else f"read_parquet({paths!r}, hive_partitioning = false)"
+        # By name: files written before tokens told their requests may come first, and would decide what is read of the others.
+        files = f"read_parquet({paths!r}, hive_partitioning = false, union_by_name = true)"
+        source = "given" if self._source.table is not None else files
         sql = (
             f"SELECT * EXCLUDE (devices), devices AS device_ids, {_DERIVED} FROM {source} "  # noqa: S608 - our names
             f"WHERE half_hour_utc_ns >= {start_ns:d} AND half_hour_utc_ns < {end_ns:d}"

@@ -22,10 +22,7 @@ from typing import Any, NamedTuple
 from ecoia.impact.ledger_sums import Bearer, bearer_of
 from ecoia.records import Row
 from ecoia.records.id_sets import RecordIds, ids_of
-from ecoia.semconv import CLAIMED_TWICE
-
-SELF_HOSTED = ("local", "self-hosted", "ollama", "vllm", "tgi", "llama.cpp", "transformers")
-"""Names of providers that run on one's own machine, where their energy is metered."""
+from ecoia.semconv import CLAIMED_TWICE, SELF_HOSTED
 
 _OPEN_WEIGHTS = "huggingface_hub"
 _TOKENS = 1_000_000

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ecoia.impact.energy_cells import CellKey, EnergyCell, bearer_of_key
 from ecoia.impact.ledger_sums import Bearer, Strand
 from ecoia.impact.uncertainty import Transfer
+from ecoia.methods import sharing_error
 from ecoia.semconv import COMPONENTS, DECLARED, KIND_IDLE
 
 if TYPE_CHECKING:
@@ -150,10 +151,9 @@ class Sharing:
             every, taken = math.fsum(among.values()), math.fsum(mine.values())
             for bearer, amount in among.items() if every else ():
                 transfer = mine.get(bearer, 0.0) - amount / every * taken
-                moved.setdefault((where[0].component, bearer), []).append(transfer)
+                moved.setdefault((sharing_error(where[0].component, where[0].name), bearer), []).append(transfer)
         return tuple(
-            Transfer(math.fsum(each), f"attribution-{component}", f"{bearer[0] or ''}\n{bearer[1]}")
-            for (component, bearer), each in moved.items()
+            Transfer(math.fsum(each), error, f"{bearer[0] or ''}\n{bearer[1]}") for (error, bearer), each in moved.items()
         )
 
     def _amounts(self, cells: Iterable[EnergyCell], mean: Callable[[EnergyCell], float]) -> _Amounts:

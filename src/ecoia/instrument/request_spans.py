@@ -11,6 +11,7 @@ from ecoia.instrument.spans import CpuAccount, Label, Span, ThreadState
 from ecoia.instrument.steps import drive_on, leave_step
 from ecoia.instrument.switching import counters_for, enclosing, finish, finish_anyhow, in_context, put_on_top
 from ecoia.light import Any
+from ecoia.semconv import LLM
 
 FindLabel = Callable[[Any, bool], Label | None]
 """Returns a request's label, or None while it is unknown. Called with True the last time. The sampler's thread calls it, too."""
@@ -117,11 +118,17 @@ class RequestSpan(Span):
             self._settle()
         Span.units(self, delivered, accepted)  # super() costs a lookup at each request
 
-    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
+    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int, **parts: int | None) -> None:
         """Record tokens. See ``Span.tokens``."""
         if self.is_late:
             self._settle()
-        super().tokens(provider, model, tokens_in, tokens_out)
+        super().tokens(provider, model, tokens_in, tokens_out, **parts)
+
+    def weight(self, amount: float, kind: str = LLM) -> None:
+        """Record a weight. See ``Span.weight``."""
+        if self.is_late:
+            self._settle()
+        super().weight(amount, kind)
 
     def quality(self, name: str, value: float) -> None:
         """Record a quality figure. See ``Span.quality``."""

@@ -16,7 +16,7 @@ from time import thread_time_ns
 
 from ecoia import losses
 from ecoia.light import TYPE_CHECKING, Any
-from ecoia.semconv import PHASE_UNSPECIFIED
+from ecoia.semconv import LLM, PHASE_UNSPECIFIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -250,32 +250,77 @@ class Span:
                 counters.accepted_micro += count
                 counters.accepted_given += 1
 
-    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
-        """Record tokens exchanged with a hosted model. Only the counts are kept, no text.
+    def tokens(
+        self,
+        provider: str,
+        model: str,
+        tokens_in: int,
+        tokens_out: int,
+        *,
+        cached_in: int | None = None,
+        cache_written: int | None = None,
+        reasoning: int | None = None,
+    ) -> None:
+        """Record one call to a model: the tokens exchanged with it. Only the counts are kept, no text.
 
-        Never raises: counts that are no whole numbers of 0 or more are recorded as lost (``invalid-tokens``).
+        Never raises: counts that are no whole numbers of 0 or more, or whose parts exceed their whole, are recorded as lost
+        (``invalid-tokens``). None is not told, which is not zero.
 
         Args:
             provider: Provider of the model, as the emission factors name it.
             model: Name of the model. Both names are cut at 120 characters.
-            tokens_in: Tokens sent.
-            tokens_out: Tokens received.
+            tokens_in: Tokens sent, those that the provider's cache spared or took in included.
+            tokens_out: Tokens received, those of reasoning included.
+            cached_in: How many of the tokens sent were read from the provider's cache.
+            cache_written: How many of the tokens sent were written to the provider's cache.
+            reasoning: How many of the tokens received were of reasoning.
 
         Example:
             >>> import ecoia
             >>> with ecoia.track(service="analyse-cv") as span:
-            ...     span.tokens("mistralai", "mistral-small", tokens_in=812, tokens_out=96)
+            ...     span.tokens("mistralai", "mistral-small", tokens_in=812, tokens_out=96, cached_in=512)
         """
         try:
-            counts = (int(tokens_in), int(tokens_out))
+            whole = (int(tokens_in), int(tokens_out))
+            parts = [None if each is None else int(each) for each in (cached_in, cache_written, reasoning)]
             names = (short_text(provider), short_text(model))
         except Exception:  # noqa: BLE001 - no value that the host passes may break it
             self._state.lost.append(losses.INVALID_TOKENS)
             return
-        if min(counts) < 0 or max(counts) >= MAX_COUNT:
+        cached, written, thought = (each or 0 for each in parts)
+        least = min(*whole, cached, written, thought)
+        if least < 0 or max(whole) >= MAX_COUNT or cached + written > whole[0] or thought > whole[1]:
             self._state.lost.append(losses.INVALID_TOKENS)
             return
-        self._state.events.append((self._counters, "tokens", (*names, *counts)))
+        self._state.events.append((self._counters, "tokens", (*names, *whole, *parts)))
+
+    def weight(self, amount: float, kind: str = LLM) -> None:
+        """Give the span's weight in the energy of the device that it shares with others; it stands in place of its tokens.
+
+        Where requests wait for each other on a device, as in a server that batches them, neither processor time nor time in
+        flight says what each cost. Weights of one ``kind`` are compared with each other, so give all in one unit; those of
+        ``llm`` are in output tokens, and stand beside the tokens that other spans tell. A weight is no unit: ``units``
+        counts what was delivered.
+
+        Never raises: NaN, a negative number or anything else that is no number is recorded as lost (``invalid-weight``).
+
+        Args:
+            amount: The weight, 0 or more, kept to the millionth. Further calls add up.
+            kind: What is compared, cut at 120 characters.
+
+        Example:
+            >>> import ecoia
+            >>> with ecoia.track(service="images") as span:
+            ...     span.weight(30 * 1.05, kind="megapixel-steps")
+        """
+        try:
+            weight, name = checked_count(amount), short_text(kind)
+        except Exception:  # noqa: BLE001 - no value that the host passes may break it
+            weight, name = None, ""
+        if weight is None or not name:
+            self._state.lost.append(losses.INVALID_WEIGHT)
+            return
+        self._state.events.append((self._counters, "weight", (name, weight)))
 
     def quality(self, name: str, value: float) -> None:
         """Record a quality figure (accuracy, F1) of the run. The last value of each name is kept.
@@ -400,8 +445,11 @@ class NoSpan(Span):
     def units(self, delivered: float, accepted: float | None = None) -> None:
         """Ignore the units."""
 
-    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int) -> None:
+    def tokens(self, provider: str, model: str, tokens_in: int, tokens_out: int, **parts: int | None) -> None:
         """Ignore the tokens."""
+
+    def weight(self, amount: float, kind: str = LLM) -> None:
+        """Ignore the weight."""
 
     def quality(self, name: str, value: float) -> None:
         """Ignore the figure."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ecoia import limits
 from ecoia.keeping.journal_files import DamagedFileError, Lines
 from ecoia.keeping.journal_lines import Refuse, line_text, read_line, read_record
-from ecoia.keeping.stream_lines import FIGURES_START, RARE, STREAM_START
+from ecoia.keeping.stream_lines import FIGURES_START, RARE, STREAM_START, TOLD_START
 from ecoia.records import MOST_WINDOW_NS, Record, RecordError
 from ecoia.records.field_rules import shown
 from ecoia.records.record_ids import sequence_of
@@ -187,6 +187,8 @@ class LineReader:
         if text.startswith(STREAM_START):
             self._read_stream(text, refuse)
             return None
+        if text.startswith(TOLD_START):
+            return self._read_rare(text, refuse, checksum)
         return self._read_own(text, refuse, checksum)
 
     def _read_own(self, text: bytes, refuse: Refuse, checksum: int) -> ReadLine | None:

@@ -15,7 +15,7 @@ from ecoia.light import Any
 from ecoia.light.json import encoder
 from ecoia.records import Record
 from ecoia.records.record_ids import sequence_of
-from ecoia.semconv import COMPONENTS, KIND_LINK, KIND_OUTCOME, STREAM_SCHEMA_VERSION
+from ecoia.semconv import COMPONENTS, KIND_LINK, KIND_OUTCOME, SCHEMA_VERSION, STREAM_SCHEMA_VERSION
 from ecoia.units import from_micro
 
 REPEATED_AFTER = 256
@@ -23,6 +23,8 @@ REPEATED_AFTER = 256
 
 STREAM_START = b'{"schema":%d,"stream":' % STREAM_SCHEMA_VERSION
 FIGURES_START = b'{"schema":%d,"f":[' % STREAM_SCHEMA_VERSION
+TOLD_START = b'{"schema":%d,"f":[' % SCHEMA_VERSION
+"""How a line of figures begins whose tokens tell more than input and output: older versions skip it as newer."""
 
 FIGURES = (
     "record_id",
@@ -115,7 +117,7 @@ def _figures(known: _Known, seq: int, record: Record) -> str:
     figures += [None if each is None else from_micro(each) for each in (record.units_micro, record.accepted_micro)]
     while figures[-1] is None:
         figures.pop()
-    data: dict[str, Any] = {"schema": STREAM_SCHEMA_VERSION, "f": figures}
+    data: dict[str, Any] = {"schema": max(STREAM_SCHEMA_VERSION, record.schema), "f": figures}
     if record.tokens or record.quality or record.lost:
         whole = record.to_dict()
         data |= {name: whole[name] for name in RARE if whole[name]}

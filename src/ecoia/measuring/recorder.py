@@ -24,6 +24,7 @@ from ecoia.meters.hardware import BusyTime, ControlGroup
 from ecoia.semconv import KIND_IDLE, KIND_OVERHEAD, KIND_SPAN, KIND_UNATTRIBUTED
 
 if TYPE_CHECKING:
+    from ecoia.measuring.token_sharing import DeviceShares, TokenSharing
     from ecoia.processes.notices import OwnNotice
     from ecoia.settings import Settings
 
@@ -81,6 +82,8 @@ class Recorder:
         self._subject = subject
         self._allocator = Allocator(settings, meters, (self._wall_ns, busy), complain, group=group)
         self._sharing = SpanSharing(self._wall_ns, self._allocator.cpus)
+        self._settings = settings
+        self._weights: TokenSharing | None = None  # until a span tells any
         self._builder = RecordBuilder(settings, meters, pid=pid, context=hardware.context(group=group))
         self._writer = writer or RecordWriter(settings, complain, notice)
         self._flush_ns = round(settings.flush_seconds * 1e9)
@@ -147,10 +150,11 @@ class Recorder:
         self._add_totals(allocation)
         self.window.links += look.links
         self.window.stolen_ns += round(allocation.stolen_part * elapsed_ns)
-        if self._allocator.whole:
+        if self._allocator.whole or look.waits is not None:
             separate_waiting(allocation, look.coverage)
         if any(allocation.idle.values()):
-            split = split_by_reserved_share(allocation.idle, look.reserved or {}, whole_host=self._allocator.whole)
+            reserved = look.reserved or ({} if look.waits is None else {look.waits: 1.0})
+            split = split_by_reserved_share(allocation.idle, reserved, whole_host=self._allocator.whole)
             for key, energy in split:
                 self.window.add_energy(KIND_IDLE, key, energy)
         self._add_shares(allocation, look, elapsed_ns)
@@ -171,6 +175,8 @@ class Recorder:
         for key, energy, cpu_ns in zip(shared.keys, attribution.spans, attribution.cpu_ns, strict=True):
             window.add_energy(KIND_SPAN, key, energy)
             window.add_delta(key, look.deltas.get(key, NO_DELTA).with_cpu_ns(cpu_ns))
+        window.covered_ns += round(look.coverage * elapsed_ns)
+        window.threads_ns += look.threads_ns
         self._note_active(look, elapsed_ns)
         window.add_energy(KIND_UNATTRIBUTED, None, attribution.unattributed)
         window.add_energy(KIND_OVERHEAD, None, attribution.overhead)
@@ -209,7 +215,8 @@ class Recorder:
             return
         cpu_ns = time.thread_time_ns()
         bounds = self.window.bounds(time.time_ns())
-        self._writer.keep(self._builder.build_open(self.window, bounds, self._reservation()))
+        shares = self._shares_by_weight(self.window, began_ns, may_carry=False)
+        self._writer.keep(self._builder.build_open(self.window, bounds, self._reservation(), shares))
         self._next_keeping_ns = began_ns + (time.thread_time_ns() - cpu_ns) * _KEEPING_PART - _READING_NS // 2
 
     def _adopt_once(self) -> None:
@@ -221,8 +228,11 @@ class Recorder:
     def _reservation(self) -> Reservation:
         return Reservation(self._allocator.reserved_share, self._allocator.idle_separated)
 
-    def close_window(self) -> bool:
+    def close_window(self, *, last: bool = False) -> bool:
         """Write the open window to the journal and open the next one. A failed write is counted and logged.
+
+        Args:
+            last: Whether nothing will be read after it, so that no energy can wait for a weight.
 
         Returns:
             Whether all windows so far are in the journal.
@@ -232,18 +242,33 @@ class Recorder:
         if losses.CLOCK_STEP in window.lost:
             self._builder.ids.renew()
         self.joules_per_cpu_second = window.joules_per_cpu_second()
-        records = self._builder.build(window, end_utc_ns, self._reservation())
-        self.window = Window(now_utc_ns, time.perf_counter_ns(), self._flush_ns)
+        now_ns = time.perf_counter_ns()
+        shares = self._shares_by_weight(window, now_ns, may_carry=not last and end_utc_ns < window.half_hour_ends_ns)
+        records = self._builder.build(window, end_utc_ns, self._reservation(), shares)
+        self.window = Window(now_utc_ns, now_ns, self._flush_ns)
         self.recent.add(records, window.deltas)
         written = self._writer.write(records)
         self.window.lost.update(self._writer.lost)
         self._writer.lost.clear()
+        if shares is not None and shares.carried:
+            self.window.carry(shares.carried, window)
+            self._next_keeping_ns = 0
+            self.keep_window()  # a death before the next reading must not take what waits
         return written
+
+    def _shares_by_weight(self, window: Window, now_ns: int, *, may_carry: bool) -> DeviceShares | None:
+        if self._weights is None:
+            if not any(delta.tokens or delta.weights for delta in window.deltas.values()):
+                return None
+            from ecoia.measuring.token_sharing import TokenSharing  # few programs serve a model
+
+            self._weights = TokenSharing.of(self._settings)
+        return self._weights.settle(window, now_ns=now_ns, may_carry=may_carry)
 
     def close(self) -> bool:
         """Take the last reading and write the last window. Returns what ``close_window`` returns."""
         self.read()
-        written = self.close_window()
+        written = self.close_window(last=True)
         self._writer.end()
         self.let_go()
         return written

@@ -140,7 +140,7 @@ class Sampler:
                 self._recorder = None
                 window = recorder.window
                 self._since = (window.start_utc_ns, window.start_wall_ns, busy_time_now())
-                recorder.close_window()  # what was read until now
+                recorder.close_window(last=True)  # what was read until now
             recorder = self._make_recorder([])
             recorder.window.lost[cause or losses.NO_SAMPLER] += 1
             self._since = (time.time_ns(), time.perf_counter_ns(), busy_time_now())

@@ -11,6 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ecoia.light import NamedTuple, Protocol
 
+TokenCounts = Counter[tuple[str, str, tuple[str, ...], str]]
+TOKEN_PARTS = ("cached_in", "cache_written", "reasoning")
+"""What a call may tell beside input and output, in the order of ``records.Tokens``."""
+
 
 class RecordKey(NamedTuple):
     """The fields that keep records apart: a window has one record of spans for each key.
@@ -35,12 +39,15 @@ class RecordKey(NamedTuple):
 class Delta:
     """Activity of the spans of one key since the last reading.
 
+    ``weights`` are in millionths, by kind.
+
     ``units_micro`` and ``accepted_micro`` are in millionths, and None if the program gave none. ``tokens`` counts by
-    (provider, model, "in" or "out").
+    provider, model, the parts that calls told, and the name of a field of ``records.Tokens``.
     """
 
     __slots__ = (
         "accepted_micro", "cpu_ns", "ended", "in_flight_ns", "last_failed", "quality", "spans", "tokens", "units_micro",
+        "weights",
     )  # fmt: skip
 
     def __init__(
@@ -53,8 +60,9 @@ class Delta:
         accepted_micro: int | None = None,
         ended: int = 0,
         last_failed: bool = False,
-        tokens: Counter[tuple[str, str, str]] | None = None,
+        tokens: TokenCounts | None = None,
         quality: dict[str, float] | None = None,
+        weights: dict[str, int] | None = None,
     ) -> None:
         self.cpu_ns = cpu_ns
         self.in_flight_ns = in_flight_ns
@@ -63,12 +71,24 @@ class Delta:
         self.accepted_micro = accepted_micro
         self.ended = ended
         self.last_failed = last_failed
-        self.tokens: Counter[tuple[str, str, str]] = Counter() if tokens is None else tokens
+        self.tokens: TokenCounts = Counter() if tokens is None else tokens
         self.quality: dict[str, float] = {} if quality is None else quality
+        self.weights: dict[str, int] = {} if weights is None else weights
 
     def with_cpu_ns(self, cpu_ns: int) -> Delta:
         """Return the same activity with another CPU time."""
         return Delta(**{name: getattr(self, name) for name in self.__slots__} | {"cpu_ns": cpu_ns})
+
+    def add_call(self, provider: str, model: str, tokens_in: int, tokens_out: int, *parts: int | None) -> None:
+        """Add one call to a model; calls that tell other parts of their tokens are counted apart."""
+        told = {name: part for name, part in zip(TOKEN_PARTS, parts, strict=True) if part is not None}
+        apart = (provider, model, (*told,))
+        for name, count in (("requests", 1), ("tokens_in", tokens_in), ("tokens_out", tokens_out), *told.items()):
+            self.tokens[(*apart, name)] += count
+
+    def add_weight(self, kind: str, weight: int) -> None:
+        """Add weight in the energy of devices, in millionths."""
+        self.weights[kind] = self.weights.get(kind, 0) + weight
 
     def add(self, more: Delta) -> None:
         """Add later activity of the same key.
@@ -89,6 +109,8 @@ class Delta:
             self.last_failed = more.last_failed
         if more.tokens:  # most often empty, and updating a Counter is slow
             self.tokens.update(more.tokens)
+        for kind, weight in more.weights.items():
+            self.add_weight(kind, weight)
         self.quality.update(more.quality)
 
 
@@ -124,6 +146,8 @@ class Look(NamedTuple):
             to split it by CPU time.
         reserved: Share of the host that is reserved for each key; None to use one share for all, as configured.
         links: Links that this look found, each once.
+        threads_ns: Time during which a thread had a span in flight, added up over threads; 0 where spans are no threads' work.
+        waits: The key whose idle energy it is when no span is in flight; None: such energy is nobody's.
     """
 
     process_cpu_ns: int
@@ -135,6 +159,8 @@ class Look(NamedTuple):
     owner_of: Callable[[int], RecordKey | None] | None = None
     reserved: Mapping[RecordKey, float] | None = None
     links: Sequence[Link] = ()
+    threads_ns: int = 0
+    waits: RecordKey | None = None
 
 
 class Subject(Protocol):

@@ -77,11 +77,13 @@ class ThisProcess:
         self._outside_id = outside_run() or self._session_id
         outside_ns = 0
         uncovered = 1.0
+        threads_ns = 0
         elapsed_ns = max(wall_ns - self._wall_ns, 1)
         for state in list(self._spans.threads):
             reader = self._readers.setdefault(id(state), ThreadReader(state))
             ended = state.dead_cpu_ns >= 0  # asked before reading: a thread that ends meanwhile is read once more
             outside_ns += reader.advance(wall_ns, self._key_of, deltas)
+            threads_ns += reader.covered_delta_ns
             uncovered *= 1 - min(reader.covered_delta_ns / elapsed_ns, 1.0)
             if ended:
                 self._spans.threads.remove(state)
@@ -99,6 +101,7 @@ class ThisProcess:
             coverage=1 - uncovered,
             deltas=deltas,
             links=self._new_links(deltas),
+            threads_ns=threads_ns,
         )
         self._process_cpu_ns, self._own_cpu_ns, self._wall_ns = process_ns, own_ns, wall_ns
         return look
@@ -152,10 +155,10 @@ class ThisProcess:
             delta = deltas.setdefault(self._key_of(counters), Delta())
             if kind == "quality":
                 delta.quality[value[0]] = value[1]
+            elif kind == "weight":
+                delta.add_weight(*value)
             else:
-                provider, model, tokens_in, tokens_out = value
-                delta.tokens[(provider, model, "in")] += tokens_in
-                delta.tokens[(provider, model, "out")] += tokens_out
+                delta.add_call(*value)
 
 
 def drain_lost(causes: deque[str]) -> Counter[str]:

@@ -7,17 +7,34 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ecoia import losses
+from ecoia.light import NamedTuple
 from ecoia.light.instants import HALF_HOUR_NS, half_hour_start
 from ecoia.measuring.new_ids import NewIds
 from ecoia.measuring.subject import Delta, Link, RecordKey, add_known
 from ecoia.meters.hardware import MOST_STOLEN
-from ecoia.semconv import COMPONENTS, KIND_IDLE
+from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_SPAN
 
 _LEAST_CPU_NS = 10_000_000
 """With less CPU time than this in a window, the quotient of its energy and its CPU time means nothing."""
 
 _CLOCK_STEP_NS = 1_000_000_000
 """If the wall clock and the monotonic clock differ by more than this over a window, the clock was set or the machine slept."""
+
+
+class Carried(NamedTuple):
+    """Device energy that waits for the weights of the requests in flight, with what is known of them.
+
+    Attributes:
+        microjoules: The energy.
+        in_flight_ns: How long spans of each key were in flight, added up over spans.
+        covered_ns: How long any span was in flight.
+        since_ns: Since when it waits, on the monotonic clock.
+    """
+
+    microjoules: int
+    in_flight_ns: dict[RecordKey, int]
+    covered_ns: int
+    since_ns: int
 
 
 class Window:
@@ -40,6 +57,9 @@ class Window:
         read_until_ns: When the last reading was taken, on the monotonic clock.
         shared_devices: Devices whose whole energy is recorded, although other processes used them too.
         links: Links that were found.
+        covered_ns: How long any span was in flight.
+        threads_ns: How long threads had a span in flight, added up over threads.
+        carried: Device energy of earlier windows that waits for weights, by kind of weight.
 
     The ids of its records are the window's, so they are the same however often the records are built.
 
@@ -65,6 +85,9 @@ class Window:
         self.lost: Counter[str] = Counter()
         self.shared_devices: set[str] = set()
         self.links: list[Link] = []
+        self.covered_ns = 0
+        self.threads_ns = 0
+        self.carried: Mapping[str, Carried] = {}
         self._record_ids: dict[tuple[str, RecordKey | Link | None], str] = {}
         self.active_until_ns: dict[RecordKey, int] = {}
         self.read_until_ns = start_wall_ns
@@ -86,6 +109,19 @@ class Window:
     def add_delta(self, key: RecordKey, delta: Delta) -> None:
         """Add activity of the spans of a key."""
         self.deltas.setdefault(key, Delta()).add(delta)
+
+    def carry(self, carried: Mapping[str, Carried], before: Window) -> None:
+        """Begin with device energy of the window before that waits for weights.
+
+        Args:
+            carried: The energy, by kind of weight.
+            before: The window before, whose components the energy's keys have.
+        """
+        self.carried = carried
+        for key in dict.fromkeys(key for each in carried.values() for key in each.in_flight_ns):
+            known = before.energy[KIND_SPAN, key]
+            self.add_energy(KIND_SPAN, key, {component: None if known[component] is None else 0 for component in COMPONENTS})
+            self.add_delta(key, Delta())
 
     def add_active(self, key: RecordKey, start_wall_ns: int, end_wall_ns: int) -> None:
         """Note that spans of a key were open within an interval of the monotonic clock."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ecoia import losses
@@ -10,14 +9,15 @@ from ecoia import meters as metering
 from ecoia.keeping.home_identity import instance_of
 from ecoia.light import TYPE_CHECKING, Any, NamedTuple
 from ecoia.measuring.new_ids import NewIds
-from ecoia.measuring.subject import RecordKey
+from ecoia.measuring.subject import TOKEN_PARTS, RecordKey, TokenCounts
 from ecoia.measuring.window import Window
 from ecoia.meters import Meter
-from ecoia.methods import NOT_MEASURED, Method
+from ecoia.methods import NOT_MEASURED, Method, shared_by
 from ecoia.records import Record, Tokens
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_LINK, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, MISSING
 
 if TYPE_CHECKING:
+    from ecoia.measuring.token_sharing import DeviceShares
     from ecoia.settings import Settings
 
 
@@ -51,22 +51,27 @@ class RecordBuilder:
         self._reported_failed: dict[RecordKey, bool] = {}
         self.ids = NewIds()
 
-    def build(self, window: Window, end_utc_ns: int, reservation: Reservation) -> list[Record]:
+    def build(
+        self, window: Window, end_utc_ns: int, reservation: Reservation, shares: DeviceShares | None = None
+    ) -> list[Record]:
         """Build all records of a window.
 
         Args:
             window: The window, which has ended.
             end_utc_ns: When it ended.
             reservation: The reserved capacity when it ended.
+            shares: How weights share the energy of its devices; None: as it was attributed.
         """
         common = self._common_fields(window, (window.start_utc_ns, end_utc_ns), reservation)
-        records = [*self._of_spans(window, common), *self._of_other_kinds(window, common, window.lost)]
+        records = [*self._of_spans(window, common, shares), *self._of_other_kinds(window, common, window.lost)]
         for key, record in self._outcomes(window, common):
             self._reported_failed[key] = window.deltas[key].last_failed
             records.append(record)
         return records + self._links(window, end_utc_ns)
 
-    def build_open(self, window: Window, bounds_utc_ns: tuple[int, int], reservation: Reservation) -> list[Record]:
+    def build_open(
+        self, window: Window, bounds_utc_ns: tuple[int, int], reservation: Reservation, shares: DeviceShares | None = None
+    ) -> list[Record]:
         """Build the records that stand for an open window if its process dies now. Changes nothing.
 
         They have the ids of the records that ``build`` returns when the window ends, and count the sudden end as a loss.
@@ -75,12 +80,13 @@ class RecordBuilder:
             window: The window.
             bounds_utc_ns: Its start, and now.
             reservation: The reserved capacity.
+            shares: See ``build``.
         """
         common = self._common_fields(window, bounds_utc_ns, reservation)
         lost = {**window.lost, losses.ENDED_SUDDENLY: 1}
         outcomes = [record for _, record in self._outcomes(window, common)]
         links = self._links(window, bounds_utc_ns[1])
-        return [*self._of_spans(window, common), *self._of_other_kinds(window, common, lost), *outcomes, *links]
+        return [*self._of_spans(window, common, shares), *self._of_other_kinds(window, common, lost), *outcomes, *links]
 
     def _common_fields(self, window: Window, bounds_utc_ns: tuple[int, int], reservation: Reservation) -> dict[str, Any]:
         share = window.allocated / window.metered if window.metered else None
@@ -97,10 +103,13 @@ class RecordBuilder:
             "context": self._context,
         }
 
-    def _of_spans(self, window: Window, common: Mapping[str, Any]) -> list[Record]:
+    def _of_spans(self, window: Window, common: Mapping[str, Any], shares: DeviceShares | None) -> list[Record]:
         records = []
         for key, delta in window.deltas.items():
-            energy = window.energy[(KIND_SPAN, key)]
+            energy: Mapping[str, int | None] = window.energy[(KIND_SPAN, key)]
+            way = None
+            if shares is not None and key in shares.microjoules:
+                energy, way = {**energy, "gpu": shares.microjoules[key]}, shares.ways.get(key)
             if not (delta.spans or delta.cpu_ns or delta.in_flight_ns or delta.units_micro or any(energy.values())):
                 continue
             fields = {
@@ -111,7 +120,7 @@ class RecordBuilder:
                 "tokens": _tokens(delta.tokens),
                 "quality": delta.quality,
             }
-            records.append(self._record(window, common, KIND_SPAN, key, energy, **fields))
+            records.append(self._record(window, common, KIND_SPAN, key, energy, way=way, **fields))
         return records
 
     def _of_other_kinds(self, window: Window, common: Mapping[str, Any], window_lost: Mapping[str, int]) -> list[Record]:
@@ -164,6 +173,8 @@ class RecordBuilder:
         kind: str,
         key: RecordKey | None,
         energy: Mapping[str, int | None],
+        *,
+        way: str | None = None,
         **more: Any,
     ) -> Record:
         if key is not None and kind in (KIND_SPAN, KIND_OUTCOME):
@@ -179,7 +190,7 @@ class RecordBuilder:
             service=service,
             phase=phase,
             energy_microjoules=energy,
-            method=self._methods_of(energy),
+            method=self._methods_of(energy, way),
             run_id=key.run_id if key else None,
             endpoint=key.endpoint if key else None,
             model_version=key.model_version if key else None,
@@ -190,16 +201,26 @@ class RecordBuilder:
             **more,
         )
 
-    def _methods_of(self, energy: Mapping[str, int | None]) -> dict[str, Method]:
+    def _methods_of(self, energy: Mapping[str, int | None], way: str | None) -> dict[str, Method]:
         """Return each component's method. A component never read in the window is missing: its energy is not zero."""
-        return {
+        methods = {
             component: Method(MISSING, f"{method.name}:unread")
             if energy[component] is None and method.status != MISSING
             else method
             for component, method in ((component, self._methods[component]) for component in COMPONENTS)
         }
+        if way is not None and energy["gpu"]:
+            methods["gpu"] = shared_by(methods["gpu"], way)
+        return methods
 
 
-def _tokens(counts: Counter[tuple[str, str, str]]) -> tuple[Tokens, ...]:
-    models = sorted({(provider, model) for provider, model, _ in counts})
-    return tuple(Tokens(p, m, counts[(p, m, "in")], counts[(p, m, "out")]) for p, m in models)
+def _tokens(counts: TokenCounts) -> tuple[Tokens, ...]:
+    return tuple(
+        Tokens(
+            provider,
+            model,
+            *(counts[(provider, model, told, name)] for name in ("tokens_in", "tokens_out", "requests")),
+            *(counts[(provider, model, told, name)] if name in told else None for name in TOKEN_PARTS),
+        )
+        for provider, model, told in sorted({key[:3] for key in counts})
+    )

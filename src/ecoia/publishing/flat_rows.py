@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ecoia.records import Row
+from ecoia.records import TOLD_OR_NOT, Row
 from ecoia.semconv import COMPONENTS, TABLE_COLUMNS
 
 
@@ -16,8 +16,10 @@ def flat_row(row: Row) -> dict[str, Any]:
         1500000
     """
     cells = {name: row[name] for name in TABLE_COLUMNS if name in row}
-    for name in ("tokens_in", "tokens_out"):
-        cells[name] = sum(tokens[name] for tokens in row["tokens"]) if row["tokens"] else None
+    for name in ("tokens_in", "tokens_out", *TOLD_OR_NOT):
+        # A sum of which a part is not known is not known.
+        told = all(name in tokens for tokens in row["tokens"])
+        cells[name] = sum(tokens[name] for tokens in row["tokens"]) if row["tokens"] and told else None
     cells["lost"] = sum(row["lost"].values())
     for component in COMPONENTS:
         cells[f"{component}_status"] = row["method"][component]["status"]

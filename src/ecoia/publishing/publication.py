@@ -30,6 +30,7 @@ from ecoia.publishing.sealed_files import (
     SEAL_FILE,
     SEQUENCED_SCHEMA,
     TIMESTAMP_FILE,
+    TOLD_SCHEMA,
     canonical,
     files_below,
     read_canonical,
@@ -42,7 +43,7 @@ from ecoia.publishing.sealed_files import (
 from ecoia.publishing.signing import signed
 from ecoia.records import row_schema
 from ecoia.report import QuarterlyReport, Seal
-from ecoia.semconv import FIRST_SCHEMA_VERSION
+from ecoia.semconv import FIRST_SCHEMA_VERSION, SEQUENCE_SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -361,7 +362,8 @@ def _write_figures(
 
 
 def _schema(inputs: Inputs, previous: Published | None) -> int:
-    needed = SEQUENCED_SCHEMA if any(row_schema(row) > FIRST_SCHEMA_VERSION for row in inputs.rows) else SCHEMA
+    of_rows = max(map(row_schema, inputs.rows), default=FIRST_SCHEMA_VERSION)
+    needed = {FIRST_SCHEMA_VERSION: SCHEMA, SEQUENCE_SCHEMA_VERSION: SEQUENCED_SCHEMA}.get(of_rows, TOLD_SCHEMA)
     return max(needed, previous.schema) if previous else needed
 
 

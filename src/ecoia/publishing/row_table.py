@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from ecoia.errors import MissingExtraError, UsageError
 from ecoia.periods import Quarter
 from ecoia.publishing.flat_rows import flat_row
-from ecoia.records import Row
+from ecoia.records import TOLD_OR_NOT, Row
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN, TABLE_COLUMNS
 
 try:
@@ -34,10 +34,13 @@ SUMMED = (
     "accepted_micro",
     "tokens_in",
     "tokens_out",
+    *TOLD_OR_NOT,
     "cpu_ns",
     "lost",
 )
-"""Columns that add up. Every grouping has them, and also ``energy_microjoules``, the energy of all components."""
+"""Columns that add up. Every grouping has them, and also ``energy_microjoules``, the energy of all components.
+
+The sum of a count that tokens may lack (``records.TOLD_OR_NOT``) is null where any row with tokens lacks it."""
 
 _TEXTS = frozenset(TABLE_COLUMNS) - frozenset(SUMMED) - {"half_hour_utc_ns", "start_utc_ns", "end_utc_ns", "simulated"}
 _UTC = ZoneInfo("UTC")
@@ -102,7 +105,11 @@ def total_by(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
         *(nw.col(name).sum() for name in added),
         *(nw.col(name).count().alias(f"{name}_known") for name in added),
     )
-    sums = sums.with_columns(nw.when(nw.col(f"{name}_known") > 0).then(nw.col(name)).alias(name) for name in added)
+    at_least = {name: nw.col("tokens_in_known") if name in TOLD_OR_NOT else 1 for name in added}
+    known_of = {name: nw.col(f"{name}_known") for name in added}
+    sums = sums.with_columns(
+        nw.when(known_of[name] > 0, known_of[name] >= at_least[name]).then(nw.col(name)).alias(name) for name in added
+    )
     return _sorted(sums.select(*keys, *added), keys)
 
 

@@ -28,6 +28,8 @@ SCHEMA = 2
 SEQUENCED_SCHEMA = 3
 """Schema of a publication with a row that names its records by ranges (``records.record_ids``), and of those after it in a chain:
 an ecoia that cannot read such rows says so, and does not take them for forged ones."""
+TOLD_SCHEMA = 4
+"""The same, with a row whose tokens tell more than input and output (``records.Tokens``)."""
 
 REPORT_FILE, INPUTS_FOLDER, MANIFEST_FILE = "report.json", "inputs", "manifest.json"
 DOCUMENTS_FOLDER, SEAL_FILE, RECALCULATION_FILE = "documents", "seal.json", "recalculation.json"
@@ -35,8 +37,8 @@ TIMESTAMP_FILE = "timestamp.tsr"
 _MANIFEST_FIELDS = {"schema", "quarter", "restates", "published_on", "method_version", "previous", "files", "figures"}
 _SEAL_FIELDS = {"schema", "quarter", "head", "public_key", "signature"}
 _COVERING_FIELDS = _MANIFEST_FIELDS | {"documents", "timestamp_authority"}
-MANIFEST_FIELDS = {1: _MANIFEST_FIELDS, SCHEMA: _COVERING_FIELDS, SEQUENCED_SCHEMA: _COVERING_FIELDS}
-SEAL_FIELDS = {1: _SEAL_FIELDS | {"documents"}, SCHEMA: _SEAL_FIELDS, SEQUENCED_SCHEMA: _SEAL_FIELDS}
+MANIFEST_FIELDS = {1: _MANIFEST_FIELDS} | dict.fromkeys((SCHEMA, SEQUENCED_SCHEMA, TOLD_SCHEMA), _COVERING_FIELDS)
+SEAL_FIELDS = {1: _SEAL_FIELDS | {"documents"}} | dict.fromkeys((SCHEMA, SEQUENCED_SCHEMA, TOLD_SCHEMA), _SEAL_FIELDS)
 """Fields of a manifest and of a seal, by schema."""
 
 

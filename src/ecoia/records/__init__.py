@@ -8,6 +8,7 @@ with the rest, as it needs pyarrow.
 from ecoia.records.record import (
     MOST_WINDOW_NS,
     ROW_FIELDS,
+    TOLD_OR_NOT,
     NewerSchemaError,
     Record,
     RecordError,
@@ -26,6 +27,7 @@ from ecoia.records.record import (
 __all__ = [
     "MOST_WINDOW_NS",
     "ROW_FIELDS",
+    "TOLD_OR_NOT",
     "NewerSchemaError",
     "Record",
     "RecordError",

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ecoia.errors import MissingExtraError
 from ecoia.light.instants import HALF_HOUR_NS
 from ecoia.records.field_rules import ROW_INTEGER_LIMIT
-from ecoia.records.record import ROW_FIELDS, NewerSchemaError, RecordError, Row, check_row
+from ecoia.records.record import ROW_FIELDS, TOLD_OR_NOT, NewerSchemaError, RecordError, Row, Tokens, check_row
 from ecoia.records.refusals import FIELD_MISSING
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KINDS, OUTCOMES, SCHEMA_VERSION, SCOPES, STATUSES
 
@@ -34,7 +34,7 @@ SCHEMA_KEY = b"ecoia.schema"
 _TEXT, _COUNT, _FLAG, _TEXTS = pa.string(), pa.int64(), pa.bool_(), pa.list_(pa.string())
 _FEW = pa.dictionary(pa.int32(), pa.string())
 _FIGURES, _AMOUNTS, _WHOLE = pa.map_(_TEXT, pa.float64()), pa.map_(_TEXT, _COUNT), pa.map_(_TEXT, _TEXT)
-_TOKENS = pa.struct([("provider", _TEXT), ("model", _TEXT), ("tokens_in", _COUNT), ("tokens_out", _COUNT)])
+_TOKENS = pa.struct([(name, _TEXT if name in ("provider", "model") else _COUNT) for name in Tokens._fields])
 _RANGE = pa.struct([("writer", _TEXT), ("stream", pa.int32()), ("first", _COUNT), ("last", _COUNT)])
 
 
@@ -197,11 +197,18 @@ def _row_of(line: Mapping[str, Any]) -> Row:
             elif name == "sources":
                 if line[name] is not None:  # the field is not in rows without it
                     row[field] = [each and [*each.values()] for each in line[name]]
+            elif name == "tokens":
+                row[field] = line[name] and [each and _told(each) for each in line[name]]
             elif name == "quality_whole":
                 row[field] |= {each: int(text) for each, text in line[name] or ()}
             else:
                 row[field] = _mapping(line[name]) if pa.types.is_map(column.type) else line[name]
     return row
+
+
+def _told(tokens: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tokens as they are in a row, without the counts that are not told."""
+    return {name: value for name, value in tokens.items() if value is not None or name not in TOLD_OR_NOT}
 
 
 def _mapping(items: list[tuple[str, Any]] | None) -> Any:
@@ -329,9 +336,13 @@ def _with_null(lists: pa.Array) -> pa.Array:
 
 def _wrong_tokens(lists: pa.Array) -> pa.Array:
     counts = pc.list_flatten(lists)
-    parts = [pc.struct_field(counts, each.name) for each in _TOKENS]
-    wrong = [pc.is_null(part) for part in (counts, *parts)] + [_out_of_range(part) for part in parts[2:]]
-    return _holding(lists, reduce(pc.or_, wrong))
+    parts = {each.name: pc.struct_field(counts, each.name) for each in _TOKENS}
+    wrong = [pc.is_null(counts)] + [pc.is_null(part) for name, part in parts.items() if name not in TOLD_OR_NOT]
+    wrong += [_out_of_range(part) for part in parts.values() if part.type == _COUNT]
+    zero = pa.scalar(0, _COUNT)
+    cached_in, cache_written, reasoning = (pc.coalesce(parts[name], zero) for name in ("cached_in", "cache_written", "reasoning"))
+    wrong += [pc.greater(pc.add(cached_in, cache_written), parts["tokens_in"]), pc.greater(reasoning, parts["tokens_out"])]
+    return _holding(lists, reduce(pc.or_, [pc.fill_null(each, False) for each in wrong]))
 
 
 def _wrong_ranges(lists: pa.Array) -> pa.Array:

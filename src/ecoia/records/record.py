@@ -40,7 +40,6 @@ from ecoia.records.field_rules import (
     cut_energy,
     keep_in_last,
     or_none,
-    read_amount,
     read_count,
     read_counts,
     read_energy,
@@ -72,6 +71,7 @@ from ecoia.semconv import (
     OUTCOMES,
     SCHEMA_VERSION,
     SCOPES,
+    SEQUENCE_SCHEMA_VERSION,
 )
 
 _encode = encoder(item_separator=",", key_separator=":")
@@ -103,50 +103,91 @@ class NewerSchemaError(RecordError):
         super().__init__(message, NEWER_SCHEMA)
 
 
+TOLD_OR_NOT = ("requests", "cached_in", "cache_written", "reasoning")
+"""The counts that an entry may lack."""
+
+_ALWAYS = ("tokens_in", "tokens_out")
+
+
 class Tokens(NamedTuple):
-    """Tokens exchanged with one model of one provider. Counts only, never text."""
+    """Tokens exchanged with one model of one provider. Counts only, never text.
+
+    What is not told is None here and absent in JSON, which is not zero. Entries are added up only where the same counts are told,
+    so that no sum takes a part for the whole.
+
+    Attributes:
+        provider: Provider, as the program named it.
+        model: Model, as the program named it.
+        tokens_in: Input tokens, those of the cache included.
+        tokens_out: Output tokens, those of reasoning included.
+        requests: How many calls they are of. None: the ecoia that counted the tokens did not count calls.
+        cached_in: How many of the input tokens were read from a cache. None: not told.
+        cache_written: How many of the input tokens were written to a cache. None: not told.
+        reasoning: How many of the output tokens were of reasoning. None: not told.
+    """
 
     provider: str
     model: str
     tokens_in: int
     tokens_out: int
+    requests: int | None = None
+    cached_in: int | None = None
+    cache_written: int | None = None
+    reasoning: int | None = None
 
 
 def _read_tokens(value: Any) -> tuple[Tokens, ...]:
+    """Read the tokens of a record or row from JSON."""
     if not isinstance(value, (list, tuple)):
         raise ValueError("is not a list")  # noqa: TRY004 - what is wrong with the value, as every reader says it
-    for count in value:
-        read_text(count["provider"])
-        read_text(count["model"])
-        read_count(count["tokens_in"])
-        read_count(count["tokens_out"])
-    return tuple([Tokens(**count) for count in value])
+    return tuple([_read_entry(entry) for entry in value])
 
 
-def _check_summed_tokens(value: Any) -> None:
-    for count in _read_tokens(value):
-        read_amount(count.tokens_in)
-        read_amount(count.tokens_out)
+def _read_entry(entry: Mapping[str, Any]) -> Tokens:
+    read_text(entry["provider"])
+    read_text(entry["model"])
+    for name in _ALWAYS:
+        read_count(entry[name])
+    found = Tokens(**entry)
+    if len(entry) > 4:  # provider, model and what is always told
+        for name in TOLD_OR_NOT:
+            if name in entry:
+                read_count(entry[name])
+        cached_in, cache_written, reasoning = (each or 0 for each in found[5:])
+        if cached_in + cache_written > found.tokens_in or reasoning > found.tokens_out:
+            raise ValueError("has more tokens of the cache than of input, or more of reasoning than of output")
+    return found
 
 
 def _write_tokens(tokens: Iterable[Tokens]) -> list[dict[str, Any]]:
-    return [{"provider": t.provider, "model": t.model, "tokens_in": t.tokens_in, "tokens_out": t.tokens_out} for t in tokens]
+    """Write tokens in JSON types; counts that are not told are left out."""
+    return [{name: value for name, value in zip(Tokens._fields, each, strict=True) if value is not None} for each in tokens]
 
 
-def _sum_tokens(counts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one entry for each provider and model, sorted."""
-    summed: dict[tuple[str, str], dict[str, Any]] = {}
-    for count in counts:
-        known = summed.setdefault((count["provider"], count["model"]), {**count, "tokens_in": 0, "tokens_out": 0})
-        known["tokens_in"] += count["tokens_in"]
-        known["tokens_out"] += count["tokens_out"]
-    return [summed[key] for key in sorted(summed)]
+def _tells_more(tokens: Iterable[Tokens | Mapping[str, Any]]) -> bool:
+    """Return whether any entry of a record or row tells more than an ecoia that did not count requests can read."""
+    return any(len(each) > 4 if isinstance(each, Mapping) else any(part is not None for part in each[4:]) for each in tokens)
+
+
+def _sum_tokens(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one entry for each provider, model and set of counts that are told, sorted."""
+    sums: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for entry in entries:
+        key = (entry["provider"], entry["model"], *[name in entry for name in TOLD_OR_NOT])
+        known = sums.get(key)
+        if known is None:
+            sums[key] = {name: entry[name] for name in Tokens._fields if name in entry}
+        else:
+            for name in (*_ALWAYS, *TOLD_OR_NOT):
+                if name in entry:
+                    known[name] += entry[name]
+    return [sums[key] for key in sorted(sums)]
 
 
 _SUM_TOKENS = InRow(
     begin=lambda tokens: _sum_tokens(_write_tokens(tokens)) if tokens else [],
     add=lambda total, more: _sum_tokens([*total, *more]) if more else total,
-    check=_check_summed_tokens,
+    check=_read_tokens,
 )
 
 
@@ -231,8 +272,10 @@ class Record:
     @property
     def schema(self) -> int:
         """The version that a reader must know."""
-        if sequence_of(self.record_id) is not None or (self.replaces and sequence_of(self.replaces) is not None):
+        if self.tokens and _tells_more(self.tokens):
             return SCHEMA_VERSION
+        if sequence_of(self.record_id) is not None or (self.replaces and sequence_of(self.replaces) is not None):
+            return SEQUENCE_SCHEMA_VERSION
         return LINK_SCHEMA_VERSION if self.kind == KIND_LINK else FIRST_SCHEMA_VERSION
 
     def copy_with(self, **changes: Any) -> Self:
@@ -465,7 +508,9 @@ def check_row(data: Any) -> Row:
 
 def row_schema(row: Row) -> int:
     """Return the version of rows that a reader of this one must know."""
-    return SCHEMA_VERSION if "sources" in row else FIRST_SCHEMA_VERSION
+    if row["tokens"] and _tells_more(row["tokens"]):
+        return SCHEMA_VERSION
+    return SEQUENCE_SCHEMA_VERSION if "sources" in row else FIRST_SCHEMA_VERSION
 
 
 def row_of(record: Record) -> Row:

@@ -9,7 +9,7 @@ from ecoia.factors import FactorSet
 from ecoia.impact.embodied import amortised_micrograms
 from ecoia.impact.grid import AppliedFactor
 from ecoia.impact.hosted import Hypotheses
-from ecoia.methods import error_class
+from ecoia.methods import error_class, sharing_error
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
 from ecoia.report.model import (
@@ -25,6 +25,7 @@ from ecoia.report.model import (
     TokensUsed,
 )
 from ecoia.report.quantities import scaled
+from ecoia.semconv import COMPONENTS
 
 
 def factors_used(context: Context) -> tuple[FactorUsed, ...]:
@@ -113,13 +114,14 @@ def calibrations_used(context: Context) -> tuple[CalibrationUsed, ...]:
 
 def deviations(context: Context) -> tuple[DeviationInUse, ...]:
     """List the standard deviation of every source of error, in the table's order."""
-    used = {
-        error_class(*method)
+    methods = {
+        (component, *method)
         for period in context.assessed
         for strands in period.strands.values()
         for strand in strands
-        for method in strand.methods
+        for component, method in zip(COMPONENTS, strand.methods, strict=True)
     }
+    used = {error_class(status, name) for _, status, name in methods} | {sharing_error(each, name) for each, _, name in methods}
     return tuple(
         DeviationInUse(name, context.known.gsd[name], default)
         for name, default in GSD.items()

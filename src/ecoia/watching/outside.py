@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ecoia.processes.notices import OwnNotice
     from ecoia.records import Row
     from ecoia.settings import Settings
+    from ecoia.watching.server_metrics import ServerMetrics
 
 
 def check_service(service: str, phase: str) -> None:
@@ -81,6 +82,8 @@ class OutsideSubject:
         start: The clocks at which measuring began.
         links: Where the rows of the key are shown.
 
+        page: The metrics page of the server that they are; None for none.
+
     Attributes:
         run_id: The session that stands for a run in their records.
         ended: Set once the processes have ended, before the last look.
@@ -88,8 +91,16 @@ class OutsideSubject:
         measured_itself: Whether one of them recorded its own work.
     """
 
-    def __init__(self, processes: Family, key: RecordKey, start: StartReadings, links: tuple[Link, ...] = ()) -> None:
+    def __init__(
+        self,
+        processes: Family,
+        key: RecordKey,
+        start: StartReadings,
+        links: tuple[Link, ...] = (),
+        page: ServerMetrics | None = None,
+    ) -> None:
         self._processes = processes
+        self._page = page
         self._key = key
         self._links = links
         self._wall_ns = start.wall_ns
@@ -109,14 +120,19 @@ class OutsideSubject:
             ended=int(self.ended),
             last_failed=self.failed,
         )
+        activity = None if self._page is None else self._page.activity()
+        if activity is not None:  # else nothing is known of it, and it is measured as without a page
+            delta.units_micro = activity.tokens_out * 1_000_000
+            delta.in_flight_ns = round(delta.in_flight_ns * activity.in_flight)
         look = Look(
             process_cpu_ns=delta.cpu_ns,
             own_cpu_ns=own_ns - self._own_cpu_ns,
             outside_cpu_ns=0,
-            coverage=1.0,
+            coverage=1.0 if activity is None or activity.busy else 0.0,
             deltas={self._key: delta},
             devices_recorded_inside=self._processes.has_measuring_member,
             links=self._links,
+            waits=None if self._page is None else self._key,
         )
         self._links = ()
         self._wall_ns, self._own_cpu_ns = wall_ns, own_ns
@@ -126,6 +142,8 @@ class OutsideSubject:
     def lost(self) -> Counter[str]:
         """See ``Subject.lost``."""
         lost = drain_lost(engine.lost)
+        if self._page is not None:
+            lost.update(self._page.lost())
         if self._processes.refused:
             lost[losses.CLAIM_REFUSED], self._processes.refused = self._processes.refused, 0
         return lost
@@ -143,6 +161,7 @@ class OutsideMeasurement:
         settings: Settings.
         group: Control group of the processes; None for our own.
         links: Where the rows of the key are shown.
+        page: The metrics page of the server that they are; None for none.
 
     Example::
 
@@ -163,8 +182,9 @@ class OutsideMeasurement:
         settings: Settings,
         group: ControlGroup | None = None,
         links: tuple[Link, ...] = (),
+        page: ServerMetrics | None = None,
     ) -> None:
-        self._subject = OutsideSubject(processes, key, start, links)
+        self._subject = OutsideSubject(processes, key, start, links, page)
         self._recorder = make_recorder(
             self._subject, processes.pids, pid=pid, start=start, notice=notice, settings=settings, group=group
         )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from ecoia.errors import UsageError
 from ecoia.instrument.engine import engine
@@ -30,6 +31,9 @@ from ecoia.watching.outside import OutsideMeasurement, key_of_helpers, make_reco
 from ecoia.watching.watch_registry import Registration, line_of
 from ecoia.watching.watch_target import Unit, find_group, find_process, find_unit, why_measured_above
 
+if TYPE_CHECKING:
+    from ecoia.watching.server_metrics import ServerMetrics
+
 
 def watch(
     *,
@@ -42,6 +46,7 @@ def watch(
     run_id: str | None = None,
     seconds: float | None = None,
     mount: Path = CGROUP_MOUNT,
+    page: ServerMetrics | None = None,
 ) -> None:
     """Measure until the target ends, SIGTERM or SIGINT arrives, or the time is over. Exactly one target is given.
 
@@ -55,6 +60,8 @@ def watch(
         run_id: Id of the MLflow run that the target works for, which shows its energy; not for inference.
         seconds: How long to measure; None for no limit.
         mount: Where control groups are mounted.
+        page: The metrics page of the target, a server of language models: its output tokens are units, and what it uses while
+            no request is in flight is idle energy.
 
     Raises:
         UsageError: An argument is illegal, the target does not exist or is measured already, or it contains this process.
@@ -78,11 +85,23 @@ def watch(
         with _stop_signals() as stop:
             notice = OwnNotice(start.process_cpu_ns + Descendants().total_ns)
             measurement = OutsideMeasurement(
-                target, key, pid=pid or os.getpid(), start=start, notice=notice, settings=settings, group=limits, links=links
+                target,
+                key,
+                pid=pid or os.getpid(),
+                start=start,
+                notice=notice,
+                settings=settings,
+                group=limits,
+                links=links,
+                page=page,
             )
+            if page is not None:
+                page.start()
             _repeat(measurement.step, stop, seconds, alive=target.alive)
             measurement.close(ended=not target.alive())
     finally:
+        if page is not None:
+            page.stop()
         registration.end()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ecoia.catalogue.error_widths import GSD
 from ecoia.exploring import FormulaTerm
-from ecoia.methods import error_class
+from ecoia.methods import error_class, sharing_error
 from ecoia.report import Quantity
 from ecoia.semconv import DECLARED
 from ecoia_dashboards import wording
@@ -49,7 +49,7 @@ def errors_in_use(terms: Sequence[FormulaTerm], reading: Reading) -> tuple[Error
             energy.setdefault(name, []).append(term.energy_kwh)
         if term.shared_microjoules:
             part = term.energy_kwh * (term.shared_microjoules / term.microjoules)
-            energy.setdefault(f"attribution-{term.component}", []).append(part)
+            energy.setdefault(sharing_error(term.component, term.method), []).append(part)
     found = []
     for name, under in energy.items():
         part = math.fsum(under)
