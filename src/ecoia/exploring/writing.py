@@ -19,7 +19,8 @@ from ecoia.impact.cell_sums import FineKey, fine_sums
 from ecoia.impact.doublecounting import refuse_doubles
 from ecoia.impact.energy_cells import CellKey, ExactSums
 from ecoia.impact.grid import GridFactors
-from ecoia.impact.hosted import hypotheses, token_counts
+from ecoia.impact.hosted import TokenCounts, token_counts
+from ecoia.impact.hosted_estimates import hypotheses
 from ecoia.impact.ledger_sums import LedgerSums, bearer_of
 from ecoia.periods import HALF_HOUR_NS, utc_datetime
 from ecoia.records import Row
@@ -132,7 +133,7 @@ class QuarterWriter:
 
     def _write_counts(self, connection: sqlite3.Connection) -> None:
         counts: dict[tuple[Any, ...], list[Any]] = {}
-        tokens: dict[tuple[Any, ...], list[int]] = {}
+        tokens: dict[tuple[Any, ...], TokenCounts] = {}
         for row in self._rows:
             if row["kind"] == KIND_OUTCOME:
                 continue
@@ -144,9 +145,8 @@ class QuarterWriter:
                 if row[name] is not None:
                     found[index] = (found[index] or 0) + row[name]
             for key, numbers in token_counts(row):
-                held = tokens.setdefault((*place, _statuses(row), row["simulated"], *key[2:]), [0, 0, 0])
-                for index, number in enumerate((*numbers, 1)):
-                    held[index] += number
+                whole = (*place, _statuses(row), row["simulated"], *key[2:])
+                tokens[whole] = numbers.plus(tokens.get(whole, TokenCounts()))
         lines = ((*key, spans, *limbs(cpu), units, accepted) for key, (spans, cpu, units, accepted) in sorted(counts.items()))
         _insert(connection, "counts", lines)
         _insert(connection, "tokens", ((*key, *numbers) for key, numbers in sorted(tokens.items())))
