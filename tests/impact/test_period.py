@@ -464,6 +464,29 @@ def test_a_closed_model_is_wider_than_an_open_one() -> None:
         assert quantity.high / quantity.low == pytest.approx(PUBLISHED_ABOVE * math.exp(2 * 1.96 * math.sqrt(s2)))
 
 
+LARGE_2 = """hosted_factors:
+  - {provider: mistralai, model: mistral-large-2407, g_per_request: 0.1, g_per_token_out: 0.0026, g_per_token_in: 0.0001,
+     l_per_token_out: 0.0001125, low: 0.5, high: 2, source: analysis, date: 2025-07-22}
+"""
+
+
+@pytest.mark.parametrize("provider", ["mistralai", "mistral"])
+def test_what_a_provider_says_goes_before_ecologits(tmp_path: Path, provider: str) -> None:
+    """Also for a model that EcoLogits does not know. The upper bound is that of the provider."""
+    cat = write_catalogue(tmp_path, hosted_factors=LARGE_2)
+    built = report(call("mistral-large-2407", 400, provider), catalogue=cat)
+    co2e, (use,), (found,) = built.footprint.co2e_api, built.tokens, built.model_hypotheses
+    value = (0.1 + 400 * 0.0026 + 500 * 0.0001) / 1000
+    assert co2e.value == pytest.approx(value)
+    s2 = math.log(GSD["api-open"]) ** 2 + math.log(GSD["own"]) ** 2
+    assert co2e.high == pytest.approx(2 * value * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+    assert (use.low_kg, use.high_kg) == pytest.approx((value / 2, 2 * value))
+    assert (use.low_litres, use.high_litres) == pytest.approx((0.0225, 0.09))
+    assert (use.low_kwh, use.making_kg, use.input_factor) == (None, None, None), "the provider does not say"
+    assert (found.source, found.dated, found.ecologits_version) == ("analysis", "2025-07-22", "")
+    assert report(call("mistral-large-2407", 400, "azure"), catalogue=cat).footprint.co2e_api.reason == "calls-unmeasured"
+
+
 # --- sums and ratios ------------------------------------------------------------------------------------------------
 
 WORK = st.lists(

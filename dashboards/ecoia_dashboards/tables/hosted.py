@@ -69,6 +69,15 @@ def model_hypotheses(report: QuarterlyReport) -> Table:
             "central_g_per_request", N_("Par appel, hypothèse centrale"), lambda it: 1000 * it.request_central_kg, NUMBER, "gCO2e"
         ),
         Column("high_g_per_request", N_("Par appel, hypothèse haute"), lambda it: 1000 * it.request_high_kg, NUMBER, "gCO2e"),
+        Column(
+            "input_central_kg_per_million",
+            N_("Jetons reçus, selon la source"),
+            lambda it: it.input_central_kg,
+            NUMBER,
+            _PER_MILLION,
+        ),
+        Column("source", N_("Source, à la place d’EcoLogits"), lambda it: it.source),
+        Column("dated", N_("Date de la source"), lambda it: it.dated),
         Column("pue", N_("PUE supposé"), lambda it: it.pue),
         Column("wue", N_("WUE supposé (L/kWh)"), lambda it: it.wue),
         Column("zone_of_another", N_("Zone d’un autre fournisseur"), lambda it: it.zone_of_another, FLAG),

@@ -37,6 +37,7 @@ def hosted(data: Data, selection: Selection) -> list[HostedUse]:
                 use.reason,
                 None if known is None else known.central_kg,
                 None if known is None else known.request_central_kg,
+                None if known is None else known.input_central_kg,
                 counts.requests,
                 counts.uncounted_out,
                 counts.cached_in,

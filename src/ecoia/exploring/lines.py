@@ -62,6 +62,7 @@ class HostedUse:
         why: One of ``impact.hosted.WHY_UNMEASURED`` where there is no estimate.
         kg_per_million: CO2e of a million output tokens, in kg. None: there is no estimate.
         kg_per_request: CO2e that a request takes before its first token, in kg. None: there is no estimate.
+        kg_per_million_in: CO2e of a million input tokens, in kg, where a provider says so; EcoLogits counts none.
         requests: Calls, of tokens whose calls were counted.
         uncounted_out: Output tokens whose calls were not counted.
         cached_in: Input tokens read from a cache, as far as they were told.
@@ -87,6 +88,7 @@ class HostedUse:
     why: str | None
     kg_per_million: float | None = None
     kg_per_request: float | None = None
+    kg_per_million_in: float | None = None
     requests: int = 0
     uncounted_out: int = 0
     cached_in: int = 0

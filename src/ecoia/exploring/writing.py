@@ -20,7 +20,7 @@ from ecoia.impact.doublecounting import refuse_doubles
 from ecoia.impact.energy_cells import CellKey, ExactSums
 from ecoia.impact.grid import GridFactors
 from ecoia.impact.hosted import TokenCounts, token_counts
-from ecoia.impact.hosted_estimates import hypotheses
+from ecoia.impact.hosted_estimates import Ask, asking
 from ecoia.impact.ledger_sums import LedgerSums, bearer_of
 from ecoia.periods import HALF_HOUR_NS, utc_datetime
 from ecoia.records import Row
@@ -151,7 +151,8 @@ class QuarterWriter:
         _insert(connection, "counts", lines)
         _insert(connection, "tokens", ((*key, *numbers) for key, numbers in sorted(tokens.items())))
         models = sorted({key[7:9] for key in tokens})
-        _insert(connection, "hypotheses", ((*model, json.dumps(_asked(*model))) for model in models))
+        ask = asking(self._context.known.hosted_factors)
+        _insert(connection, "hypotheses", ((*model, json.dumps(_asked(ask, *model))) for model in models))
 
     def _write_making(self, connection: sqlite3.Connection) -> None:
         period = self._context.period
@@ -236,8 +237,8 @@ def _statuses(row: Row) -> int:
     return found
 
 
-def _asked(provider: str, model: str) -> Mapping[str, Any] | str:
-    found = hypotheses(provider, model)
+def _asked(ask: Ask, provider: str, model: str) -> Mapping[str, Any] | str:
+    found = ask(provider, model)
     return found if isinstance(found, str) else asdict(found)
 
 

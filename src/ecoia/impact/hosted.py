@@ -123,70 +123,79 @@ class TokenUse:
 
     @property
     def low_kg(self) -> float | None:
-        """The low end of the range of EcoLogits' hypotheses, in kgCO2e; None unless they are estimated."""
-        return self._of("low_kg", "request_low_kg")
+        """The low end of the range of the hypotheses, in kgCO2e; None unless they are estimated."""
+        return self._of("low_kg")
 
     @property
     def central_kg(self) -> float | None:
         """The central estimate of their CO2e; None unless they are estimated."""
-        return self._of("central_kg", "request_central_kg")
+        return self._of("central_kg")
 
     @property
     def high_kg(self) -> float | None:
-        """The high end of the range of EcoLogits' hypotheses, in kgCO2e."""
-        return self._of("high_kg", "request_high_kg")
+        """The high end of the range of the hypotheses, in kgCO2e."""
+        return self._of("high_kg")
 
     @property
     def greatest_kg(self) -> float | None:
-        """The central estimate, raised to what a published analysis finds: where the upper bound of the interval starts."""
-        return None if self.central_kg is None else self.central_kg * PUBLISHED_ABOVE
+        """Where the upper bound of the interval starts.
+
+        It is the upper end of what a provider says, else the central estimate raised to what a published analysis finds.
+        """
+        if self.hypotheses is None or self.central_kg is None:
+            return None
+        return self.high_kg if self.hypotheses.source else self.central_kg * PUBLISHED_ABOVE
 
     @property
     def making_kg(self) -> float | None:
-        """The part of the central estimate that is the making of the provider's servers."""
-        return self._of("making_kg", "request_making_kg")
+        """The part of the central estimate that is the making of the provider's servers, where it is known apart."""
+        return None if self.hypotheses is None or self.hypotheses.source else self._of("making_kg")
 
     @property
     def kwh(self) -> tuple[float, float] | None:
         """Low and high energy at the provider, in no total of ours; None where it is not estimated."""
-        return self._bounds("kwh")
+        return None if self.hypotheses is None or self.hypotheses.source else self._bounds("kwh")
 
     @property
     def litres(self) -> tuple[float, float] | None:
-        """Low and high water at the provider and for its electricity."""
-        return self._bounds("litres")
+        """Low and high water at the provider and for its electricity; None where it is not estimated, or not said."""
+        found = self._bounds("litres")
+        return None if found is not None and not any(found) else found
 
     @property
     def input_factor(self) -> float | None:
         """How much more the estimate would be if input took a fifth of what output takes, and cached input a fiftieth.
 
         EcoLogits counts no input. The shares are those of prices, not of measurements, so this is an upper bound: input that was
-        not said to be cached counts as not cached. None without an estimate.
+        not said to be cached counts as not cached. None without an estimate, and where a provider says what calls take.
         """
         counts = self.counts
-        if self.hypotheses is None or not counts.tokens_out:
+        if self.hypotheses is None or self.hypotheses.source or not counts.tokens_out:
             return None
         fresh = counts.tokens_in - counts.cached_in
         return 1 + (_INPUT_SHARE * fresh + _CACHED_SHARE * counts.cached_in) / counts.tokens_out
 
     def _bounds(self, unit: str) -> tuple[float, float] | None:
-        low, high = (self._of(f"{end}_{unit}", f"request_{end}_{unit}") for end in ("low", "high"))
+        low, high = (self._of(f"{end}_{unit}") for end in ("low", "high"))
         return None if low is None or high is None else (low, high)
 
-    def _of(self, of_million: str, of_request: str) -> float | None:
-        found = self.hypotheses
+    def _of(self, name: str) -> float | None:
+        """Add up what the tokens produced, the requests and the tokens read in take of something."""
+        found, counts = self.hypotheses, self.counts
         if found is None:
             return None
-        tokens: float = getattr(found, of_million) * self.counts.tokens_out / MILLION
-        requests: float = getattr(found, of_request) * self.counts.requests
-        return tokens + requests
+        produced: float = getattr(found, name) * counts.tokens_out / MILLION
+        requests: float = getattr(found, f"request_{name}") * counts.requests
+        read: float = getattr(found, f"input_{name}", 0.0) * counts.tokens_in / MILLION
+        return produced + requests + read
 
 
-def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
+def token_uses(rows: Iterable[Row], *, ask: Ask = hypotheses) -> list[TokenUse]:
     """Sum tokens up by bearer, provider, model and whether they ran on a metered device of ours.
 
     Args:
         rows: Ledger rows; those without tokens add nothing.
+        ask: Gives the hypotheses of a provider's model.
 
     Returns:
         Uses of tokens, sorted.
@@ -203,7 +212,8 @@ def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
             ids.setdefault(key, []).append(ids_of(row))
     found = {key: RecordIds.union_of(sets) for key, sets in ids.items()}
     return [
-        replace(token_use(key, sums[key]), record_ids=found[key].first(_IDS), records=found[key].count) for key in sorted(sums)
+        replace(token_use(key, sums[key], ask=ask), record_ids=found[key].first(_IDS), records=found[key].count)
+        for key in sorted(sums)
     ]
 
 
@@ -271,6 +281,6 @@ def token_use(key: TokenKey, counts: TokenCounts, *, ask: Ask = hypotheses) -> T
     found = ask(provider, model)
     if found == DRIFTING_NAME:
         return use(UNMEASURED, DRIFTING_NAME)
-    if counts.tokens_out == 0:
+    if counts.tokens_out == 0 and (isinstance(found, str) or not found.source):
         return use(UNMEASURED, INPUT_ONLY)
     return use(UNMEASURED, found) if isinstance(found, str) else use(ESTIMATED, None, found)

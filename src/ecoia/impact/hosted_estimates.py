@@ -13,10 +13,13 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # importing the catalogue costs pydantic
+    from ecoia.catalogue import HostedFactor
 
 MILLION = 1_000_000
 
@@ -74,6 +77,13 @@ class Hypotheses:
         wue: WUE that it takes, in litres a kWh.
         warnings: Codes of EcoLogits' warnings of the model and the zone.
         zone_of_another: Whether the zone is that of another provider of the same model.
+        input_low_kg: Lower kgCO2e for a million input tokens; EcoLogits counts none.
+        input_central_kg: Central value of the same.
+        input_high_kg: Upper value of the same.
+        input_low_litres: Lower litres for a million input tokens.
+        input_high_litres: Upper value of the same.
+        source: Who says so in ``hosted_factors.yaml``; empty where EcoLogits does. Energy and making are then not known.
+        dated: Day of the source.
     """
 
     provider: str
@@ -103,15 +113,70 @@ class Hypotheses:
     wue: str = ""
     warnings: tuple[str, ...] = ()
     zone_of_another: bool = False
+    input_low_kg: float = 0.0
+    input_central_kg: float = 0.0
+    input_high_kg: float = 0.0
+    input_low_litres: float = 0.0
+    input_high_litres: float = 0.0
+    source: str = ""
+    dated: str = ""
 
     @property
     def is_point(self) -> bool:
-        """Whether EcoLogits gives one value and no range, which is no certainty."""
+        """Whether there is one value and no range, which is no certainty."""
         return self.low_kg == self.high_kg
 
 
 Ask = Callable[[str, str], Hypotheses | str]
 """Gives the hypotheses of a provider's model; else why there are none."""
+
+
+def asking(factors: Iterable[HostedFactor]) -> Ask:
+    """Return what gives the hypotheses of a model: the factor of its provider's where there is one, else EcoLogits.
+
+    Example:
+        >>> asking(())("openai", "gpt-latest")
+        'drifting-name'
+    """
+    declared = {(factor.provider.lower(), factor.model): factor for factor in factors}
+
+    def ask(provider: str, model: str) -> Hypotheses | str:
+        found = declared.get((provider, model))
+        if found is None and provider not in _ZONE_OF_ANOTHER:
+            found = declared.get((PROVIDER_ALIASES.get(provider, provider), model))
+        return hypotheses(provider, model) if found is None else _declared(found)
+
+    return ask
+
+
+def _declared(factor: HostedFactor) -> Hypotheses:
+    def bounds(grams: float) -> tuple[float, float, float]:
+        """Return the low, central and high amount in kg."""
+        return factor.low * grams / 1000, grams / 1000, factor.high * grams / 1000
+
+    read = bounds(factor.g_per_token_in * MILLION)
+    return Hypotheses(
+        factor.provider,
+        factor.model,
+        "",
+        "",
+        "",
+        "",
+        True,
+        *bounds(factor.g_per_token_out * MILLION),
+        *bounds(factor.g_per_request),
+        low_litres=factor.low * factor.l_per_token_out * MILLION,
+        high_litres=factor.high * factor.l_per_token_out * MILLION,
+        request_low_litres=factor.low * factor.l_per_request,
+        request_high_litres=factor.high * factor.l_per_request,
+        input_low_kg=read[0],
+        input_central_kg=read[1],
+        input_high_kg=read[2],
+        input_low_litres=factor.low * factor.l_per_token_in * MILLION,
+        input_high_litres=factor.high * factor.l_per_token_in * MILLION,
+        source=factor.source,
+        dated=factor.date.isoformat(),
+    )
 
 
 @cache

@@ -26,6 +26,7 @@ from ecoia.catalogue.error_widths import GSD
 from ecoia.impact.assessment import Assessment, Impact
 from ecoia.impact.embodied import MICROGRAMS_PER_KG, EmbodiedShare, embodied_shares, without_equipment
 from ecoia.impact.hosted import ESTIMATED, UNMEASURED, TokenUse, token_uses
+from ecoia.impact.hosted_estimates import asking
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Cell, Estimate
@@ -287,7 +288,7 @@ class PeriodImpact(BearerImpacts):
         super().__init__(
             Assessment.of(sums, parameters),
             embodied_shares(sums.strands, equipment, start_ns, end_ns, parameters.timezone),
-            token_uses(sums.token_rows),
+            token_uses(sums.token_rows, ask=asking(parameters.hosted_factors)),
             self.without_equipment,
             parameters=parameters,
             unknown={} if equipment else {"embodied": "no-equipment"},

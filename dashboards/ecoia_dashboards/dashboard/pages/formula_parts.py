@@ -110,5 +110,6 @@ def hosted_table(content: Formula, reading: Reading, language: Language) -> Tabl
 
 
 def _of_calls(it: HostedUse) -> float:
-    """Return the CO2e of a use in kg: so much for each token produced, and so much for each request."""
-    return it.tokens_out / _MILLION * (it.kg_per_million or 0.0) + it.requests * (it.kg_per_request or 0.0)
+    """Return the CO2e of a use in kg: so much a token produced, a request and, where its provider says so, a token read in."""
+    tokens = it.tokens_out * (it.kg_per_million or 0.0) + it.tokens_in * (it.kg_per_million_in or 0.0)
+    return tokens / _MILLION + it.requests * (it.kg_per_request or 0.0)

@@ -61,7 +61,8 @@ def read(reading: Reading) -> Hosted:
     check_names(reading)
     whole = reading.explorer.selected(reading.selection)
     uses = tuple(clean(each) for each in reading.explorer.hosted(reading.selection))
-    used = {(PROVIDER_ALIASES.get(each.provider, each.provider), each.model) for each in uses if each.standing == ESTIMATED}
+    estimated = [each for each in uses if each.standing == ESTIMATED]
+    used = {(name, each.model) for each in estimated for name in (each.provider, PROVIDER_ALIASES.get(each.provider))}
     hypotheses = tuple(each for each in reading.report.model_hypotheses if (each.provider, each.model) in used)
     known = whole.headline.breakdown.get("co2e_api", whole.co2e_api)
     return Hosted(known, whole.headline.lacking.get("co2e_api"), uses, _units(uses, reading), hypotheses)
@@ -281,15 +282,10 @@ def _hypotheses(content: Hosted, language: Language) -> Table:
     lines: tuple[tuple[Cell, ...], ...] = tuple(
         (
             language.t("%(provider)s, %(model)s", provider=each.provider, model=each.model),
-            _parameters(each, language),
-            language.t("publiée") if each.architecture_published else language.t("non publiée"),
-            language.t("%(zone)s, d’un autre fournisseur", zone=language.zone(each.zone))
-            if each.zone_of_another
-            else language.zone(each.zone),
-            language.t("%(pue)s ; %(wue)s L/kWh", pue=each.pue, wue=each.wue),
+            *_supposed(each, language),
             ranged((each.low_kg, each.high_kg), "kgCO2e", None),
             ranged((1000 * each.request_low_kg, 1000 * each.request_high_kg), "gCO2e", None),
-            f"EcoLogits {each.ecologits_version}",
+            _source(each, language),
         )
         for each in content.hypotheses
     )
@@ -301,10 +297,29 @@ def _hypotheses(content: Hosted, language: Language) -> Table:
         Heading(language.t("PUE, WUE supposés"), TEXT, less_important=True),
         Heading(language.t("CO₂e par million de jetons produits"), FIGURE),
         Heading(language.t("CO₂e par appel"), FIGURE),
-        Heading(language.t("Version"), TEXT, less_important=True),
+        Heading(language.t("Source"), TEXT, less_important=True),
     )
     subtitle = language.t("L’intervalle est celui des hypothèses d’EcoLogits ; celui du total y ajoute l’erreur du modèle")
     return Table("hypotheses", language.t("Ce que les estimations supposent"), headings, lines, subtitle)
+
+
+def _supposed(it: Hypotheses, language: Language) -> tuple[Cell, ...]:
+    """Say what EcoLogits supposes of a model and its servers; nothing where the provider says what calls take."""
+    if it.source:
+        return (None,) * 4
+    zone = language.zone(it.zone)
+    return (
+        _parameters(it, language),
+        language.t("publiée") if it.architecture_published else language.t("non publiée"),
+        language.t("%(zone)s, d’un autre fournisseur", zone=zone) if it.zone_of_another else zone,
+        language.t("%(pue)s ; %(wue)s L/kWh", pue=it.pue, wue=it.wue),
+    )
+
+
+def _source(it: Hypotheses, language: Language) -> str:
+    if not it.source:
+        return f"EcoLogits {it.ecologits_version}"
+    return language.t("%(source)s, %(day)s", source=it.source, day=language.day(it.dated))
 
 
 def _parameters(it: Hypotheses, language: Language) -> str:
