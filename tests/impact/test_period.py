@@ -351,6 +351,8 @@ def test_calls_that_were_not_counted_make_a_lower_bound() -> None:
     assert (both.counts.requests, both.counts.uncounted_out, both.counts.rows) == (1, 400, 1)
     assert both.central_kg == pytest.approx(400 * by_token + sum(direct("openai", "gpt-5", 20)) / 2)
     assert not token_uses(fold([call("gpt-5", 400)]))[0].is_lower_bound
+    assert report(old).headline.lacking["co2e_api"] == "requests-uncounted"
+    assert "co2e_api" not in report(call("gpt-5", 400)).headline.lacking
 
 
 def test_input_is_a_sensitivity_and_in_no_figure() -> None:
