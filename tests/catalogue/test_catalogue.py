@@ -75,6 +75,7 @@ def test_starter_files_load_and_name_nothing(tmp_path: Path) -> None:
         "contracts.yaml",
         "equipment.yaml",
         "factors.yaml",
+        "hosted_factors.yaml",
         "method.yaml",
         "services.yaml",
         "sites.yaml",
@@ -93,7 +94,7 @@ def test_starter_files_load_and_name_nothing(tmp_path: Path) -> None:
     ("name", "key"),
     [
         ("services", "services"), ("targets", "targets"), ("calibration", "calibrations"), ("sites", "sites"),
-        ("equipment", "equipment"),
+        ("equipment", "equipment"), ("hosted_factors", "hosted_factors"),
     ],
 )  # fmt: skip
 def test_the_commented_examples_of_the_starter_are_valid(tmp_path: Path, name: str, key: str) -> None:
@@ -101,7 +102,9 @@ def test_the_commented_examples_of_the_starter_are_valid(tmp_path: Path, name: s
     head, tail = text.split(f"{key}: []\n")
     lines = [line.removeprefix("# ") if line.startswith(("# " + key, "#   ")) else line for line in tail.splitlines()]
     loaded = write_catalogue(tmp_path, **{name: "\n".join([*head.splitlines(), *lines])})
-    lists = (loaded.services, loaded.targets.targets, loaded.calibrations, loaded.sites, loaded.equipment)
+    lists = (
+        loaded.services, loaded.targets.targets, loaded.calibrations, loaded.sites, loaded.equipment, loaded.hosted_factors,
+    )  # fmt: skip
     assert sum(map(len, lists)) == {"services": 2, "targets": 2}.get(key, 1)
 
 
@@ -719,3 +722,24 @@ def test_an_equivalence_that_is_not_known_or_one_too_many_is_refused(tmp_path: P
 def test_no_day_at_all_is_refused_with_the_remedy(tmp_path: Path) -> None:
     (mistake,) = mistakes(tmp_path, services="services:\n  - {id: a, name: A, status: poc, instance_days: 0}\n")
     assert mistake.startswith("services.yaml:2: services[0].instance_days: 0: write on how many days it runs in a full quarter")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{provider: p, model: m, source: s, date: 2025-07-22}", "[0]: all of it is 0: write at least one of g_per_request"),
+        ("{provider: p, model: m, g_per_token_out: -1, source: s, date: 2025-07-22}", "[0].g_per_token_out: -1"),
+        ("{provider: p, model: m, g_per_token_out: 1, low: 2, source: s, date: 2025-07-22}", "[0].low: 2"),
+        ("{provider: p, model: m, g_per_token_out: 1, date: 2025-07-22}", "[0].source"),
+        ("{provider: p, model: m, kg_per_token: 1, source: s, date: 2025-07-22}", "[0].kg_per_token"),
+    ],
+)
+def test_a_wrong_factor_of_a_hosted_model_is_told(tmp_path: Path, text: str, said: str) -> None:
+    (found, *_) = mistakes(tmp_path, hosted_factors=f"hosted_factors:\n  - {text}\n")
+    assert f"hosted_factors{said}" in found, found
+
+
+def test_a_hosted_model_has_one_factor(tmp_path: Path) -> None:
+    one = "  - {provider: p, model: m, g_per_token_out: 1, source: s, date: 2025-07-22}\n"
+    (found,) = mistakes(tmp_path, hosted_factors=f"hosted_factors:\n{one}{one}")
+    assert found.startswith("hosted_factors.yaml:3"), found

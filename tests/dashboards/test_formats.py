@@ -375,7 +375,7 @@ class TestParquet:
             assert read.num_rows == len(table.rows)
             said = read.schema.metadata
             assert said[b"ecoia.quarter"] == b"2026Q4"
-            assert (said[b"ecoia.method_version"], said[b"ecoia.schema"]) == (b"3", b"1")
+            assert (said[b"ecoia.method_version"], said[b"ecoia.schema"]) == (b"4", b"1")
             for column in table.columns:
                 metadata = read.schema.field(column.id).metadata
                 assert metadata.get(b"unit", b"").decode() == column.unit

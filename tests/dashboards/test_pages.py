@@ -687,7 +687,7 @@ class TestElevenParts:
         for said in (
             "3 900",
             "rapprochement proposé",
-            "Méthode version 3",
+            "Méthode version 4",
             "pas encore scellé",
             "1 piste de sobriété peut y nuire",
         ):

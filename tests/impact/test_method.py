@@ -26,7 +26,8 @@ from ecoia.impact.change import (
     log_ratio_variance,
 )
 from ecoia.impact.energy_cells import WALL_FACTOR
-from ecoia.impact.hosted import ESTIMATED, Hypotheses, TokenUse
+from ecoia.impact.hosted import ESTIMATED, TokenCounts, TokenUse
+from ecoia.impact.hosted_estimates import Hypotheses
 from ecoia.impact.inputs import Inputs
 from ecoia.impact.ledger_sums import LedgerSums
 from ecoia.impact.parameters import AssessmentParameters
@@ -278,8 +279,8 @@ def test_a_target_on_the_energy_of_a_unit_is_that_of_the_page(examples: dict[str
 
 def test_the_estimate_by_tokens_is_that_of_the_page(examples: dict[str, tuple[str, float]]) -> None:
     low, high = 0.6, 1.0
-    found = Hypotheses("openai", "m", "0.11.3", "USA", "70", "70", True, low, (low + high) / 2, high)
-    use = TokenUse(("a", "inference"), "openai", "m", 10, 500_000, 1, ESTIMATED, None, found)
+    found = Hypotheses("openai", "m", "0.11.3", "USA", "70", "70", True, low, (low + high) / 2, high, 5e-5, 5e-5, 5e-5)
+    use = TokenUse(("a", "inference"), "openai", "m", TokenCounts(10, 500_000, 1, requests=1000), ESTIMATED, None, found)
     assert use.central_kg == pytest.approx(examples["co2e_api"][1])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,8 @@ from ecoia.catalogue.error_widths import GSD
 from ecoia.factors import FactorSet
 from ecoia.impact.assessment import assess
 from ecoia.impact.embodied import MICROGRAMS_PER_KG, amortised_micrograms, embodied_shares
-from ecoia.impact.hosted import hypotheses, token_uses
+from ecoia.impact.hosted import token_uses
+from ecoia.impact.hosted_estimates import PUBLISHED_ABOVE, Hypotheses, hypotheses
 from ecoia.impact.ledger_sums import LedgerSums
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.period_impact import EstimateOrReason, intensity, sci
@@ -258,55 +260,134 @@ def test_a_quarter_that_is_not_over_bears_what_it_has_lasted(tmp_path: Path) -> 
 # --- hosted models --------------------------------------------------------------------------------------------------
 
 
-def call(model: str = "gpt-4o", out: int = 1_000_000, provider: str = "openai", **fields: Any) -> Record:
+def call(
+    model: str = "gpt-4o", out: int = 1_000_000, provider: str = "openai", requests: int | None = 1, **fields: Any
+) -> Record:
     """A record with tokens of one model."""
-    return record("2026-11-05T10:00", **{"cpu": kwh(0.01), "ram": None, "tokens": (Tokens(provider, model, 500, out),)} | fields)
+    tokens = (Tokens(provider, model, 500, out, requests),)
+    return record("2026-11-05T10:00", **{"cpu": kwh(0.01), "ram": None, "tokens": tokens} | fields)
 
 
-def direct(provider: str, model: str, tokens: int) -> tuple[float, float]:
+def direct(provider: str, model: str, tokens: int, criterion: str = "gwp") -> tuple[float, float]:
     """The range that EcoLogits gives when it is asked by hand."""
     from ecologits.tracers.utils import PROVIDER_CONFIG_MAP, llm_impacts
 
-    gwp = llm_impacts(provider, model, tokens, math.inf, PROVIDER_CONFIG_MAP[provider].datacenter_location).gwp
-    assert gwp is not None
-    value: Any = gwp.value
+    found = llm_impacts(provider, model, tokens, math.inf, PROVIDER_CONFIG_MAP[provider].datacenter_location)
+    value: Any = attrgetter(criterion)(found).value
     return (value.min, value.max) if hasattr(value, "min") else (value, value)
 
 
-def any_models(with_first_delay: bool) -> list[tuple[str, str]]:
-    """Some models of each provider whose first delay EcoLogits knows, or does not."""
+def any_models() -> list[tuple[str, str]]:
+    """Some models of each provider, with a first delay that EcoLogits knows and without."""
     from ecologits.model_repository import models
 
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, bool], list[str]] = {}
     for model in models.list_models():
-        if not model.name.endswith("latest") and bool(model.deployment and model.deployment.ttft) == with_first_delay:
-            found.setdefault(model.provider.value, []).append(model.name)
-    return [(provider, name) for provider, names in sorted(found.items()) for name in sorted(names)[:3]]
+        if not model.name.endswith("latest"):
+            delay = bool(model.deployment and model.deployment.ttft)
+            found.setdefault((model.provider.value, delay), []).append(model.name)
+    return [(provider, name) for (provider, _), names in sorted(found.items()) for name in sorted(names)[:3]]
 
 
 def test_an_estimate_is_that_of_ecologits_asked_directly() -> None:
-    for provider, model in any_models(with_first_delay=False):
+    """For one call; for three, that of each of them, however they are summed up."""
+    for provider, model in any_models():
         (use,) = token_uses(fold([call(model, 12_345, provider)]))
         low, high = direct(provider, model, 12_345)
-        assert use.hypotheses is not None, (provider, model)
-        scale = 12_345 / 1_000_000
-        assert (use.hypotheses.low_kg * scale, use.hypotheses.high_kg * scale) == pytest.approx((low, high), rel=1e-9)
+        assert (use.low_kg, use.high_kg) == pytest.approx((low, high), rel=1e-9), (provider, model)
         assert use.central_kg == pytest.approx((low + high) / 2)
+        assert use.kwh == pytest.approx(direct(provider, model, 12_345, "energy"), rel=1e-9)
+        assert use.litres == pytest.approx(direct(provider, model, 12_345, "wcf"), rel=1e-9)
+        assert use.making_kg == pytest.approx(sum(direct(provider, model, 12_345, "embodied.gwp")) / 2, rel=1e-9)
+        (three,) = token_uses(fold([call(model, 5, provider), call(model, 400, provider), call(model, 20, provider)]))
+        assert three.counts.requests == 3
+        assert three.central_kg == pytest.approx(sum(sum(direct(provider, model, n)) / 2 for n in (5, 400, 20)), rel=1e-9)
 
 
-def test_the_first_delay_that_ecologits_adds_to_some_models_is_left_out() -> None:
-    for provider, model in any_models(with_first_delay=True):
-        (use,) = token_uses(fold([call(model, 1_000_000, provider)]))
-        assert use.central_kg == pytest.approx(sum(direct(provider, model, 1_000_000)) / 2)
-        (short,) = token_uses(fold([call(model, 1000, provider)]))
-        assert short.central_kg is not None
-        assert 0.5 < short.central_kg / (sum(direct(provider, model, 1000)) / 2) < 1.001
+@pytest.mark.parametrize(
+    ("provider", "model", "tokens", "times"),
+    [
+        *(("openai", "gpt-5", *each) for each in ((5, 12.2), (20, 3.8), (100, 1.56), (400, 1.14))),
+        *(("mistralai", "mistral-large-2512", *each) for each in ((5, 5.1), (20, 2.0), (100, 1.21), (400, 1.05))),
+    ],
+)
+def test_a_short_answer_is_dearer_than_its_tokens(provider: str, model: str, tokens: int, times: float) -> None:
+    (use,) = token_uses(fold([call(model, tokens, provider)]))
+    by_tokens = sum(direct(provider, model, 1_000_000)) / 2 * tokens / 1_000_000
+    assert use.central_kg is not None
+    assert use.central_kg / by_tokens == pytest.approx(times, abs=0.05)
+    assert use.central_kg == pytest.approx(sum(direct(provider, model, tokens)) / 2)
+
+
+def test_what_gpt_5_takes_is_what_was_published_of_it() -> None:
+    found = hypotheses("openai", "gpt-5")
+    assert isinstance(found, Hypotheses)
+    assert (found.central_kg, found.request_central_kg) == pytest.approx((0.677, 38.0e-6), rel=2e-3)
+    assert set(found.warnings) == {"model-arch-not-released", "model-arch-multimodal"}
+    assert (found.pue, found.wue, found.zone) == ("1.2", "0.569", "USA")
+
+
+def test_a_published_architecture_gives_a_point_and_no_certainty() -> None:
+    found = hypotheses("mistralai", "mistral-large-2512")
+    assert isinstance(found, Hypotheses)
+    assert found.is_point
+    assert found.central_kg == pytest.approx(0.186, rel=5e-3)
+    co2e = report(call("mistral-large-2512", 400, "mistralai")).footprint.co2e_api
+    assert co2e.low is not None
+    assert co2e.high is not None
+    assert co2e.value is not None
+    assert co2e.low < co2e.value < co2e.high / PUBLISHED_ABOVE
+
+
+def test_calls_that_were_not_counted_make_a_lower_bound() -> None:
+    """Rows of before; beside rows that count theirs, they are in the sum, which says that it is one."""
+    old = call("gpt-5", 400, requests=None)
+    (use,) = token_uses(fold([old]))
+    assert use.is_lower_bound
+    by_token = (sum(direct("openai", "gpt-5", 1_000_000)) - sum(direct("openai", "gpt-5", 0))) / 2e6
+    assert use.central_kg == pytest.approx(400 * by_token)
+    (both,) = token_uses(fold([old, call("gpt-5", 20)]))
+    assert both.is_lower_bound
+    assert (both.counts.requests, both.counts.uncounted_out, both.counts.rows) == (1, 400, 1)
+    assert both.central_kg == pytest.approx(400 * by_token + sum(direct("openai", "gpt-5", 20)) / 2)
+    assert not token_uses(fold([call("gpt-5", 400)]))[0].is_lower_bound
+    assert report(old).headline.lacking["co2e_api"] == "requests-uncounted"
+    assert "co2e_api" not in report(call("gpt-5", 400)).headline.lacking
+
+
+def test_input_is_a_sensitivity_and_in_no_figure() -> None:
+    def factor(**told: int) -> float | None:
+        tokens = (Tokens("openai", "gpt-5", 4000, 200, 1, **told),)
+        (use,) = token_uses(fold([record("2026-11-05T10:00", cpu=kwh(0.01), ram=None, tokens=tokens)]))
+        assert use.central_kg == pytest.approx(sum(direct("openai", "gpt-5", 200)) / 2)
+        return use.input_factor
+
+    assert factor() == pytest.approx(5)
+    assert factor(cached_in=0) == pytest.approx(5)
+    assert factor(cached_in=3500) == pytest.approx(1 + 0.2 * 500 / 200 + 0.02 * 3500 / 200)
+
+
+@pytest.mark.parametrize(
+    ("alias", "provider", "model", "flagged"),
+    [
+        ("mistral", "mistralai", "mistral-large-2512", False),
+        ("azure", "openai", "gpt-5", True),
+        ("azure_openai", "openai", "gpt-5", True),
+        ("gemini", "google_genai", "gemini-2.5-pro", False),
+        ("vertex_ai", "google_genai", "gemini-2.5-pro", False),
+    ],
+)
+def test_another_name_of_a_provider_is_understood(alias: str, provider: str, model: str, flagged: bool) -> None:
+    found, same = hypotheses(alias, model), hypotheses(provider, model)
+    assert isinstance(found, Hypotheses)
+    assert isinstance(same, Hypotheses)
+    assert (found.provider, found.central_kg, found.zone_of_another) == (provider, same.central_kg, flagged)
 
 
 def test_hypotheses_are_pinned_and_the_host_is_left_as_it_was() -> None:
     code = (
         "import logging; before = logging.getLoggerClass()\n"
-        "from ecoia.impact.hosted import hypotheses\n"
+        "from ecoia.impact.hosted_estimates import hypotheses\n"
         "found = hypotheses('openai', 'gpt-4o')\n"
         "assert logging.getLoggerClass() is before\n"
         "print(found.ecologits_version, found.zone, found.architecture_published, found.model)\n"
@@ -353,7 +434,7 @@ def test_tokens_of_a_metered_device_are_left_out_and_listed() -> None:
     assert {(use.provider, use.standing) for use in built.tokens} == {
         ("local", "metered"), ("huggingface_hub", "metered"), ("openai", "estimated"), ("vllm", "unmeasured"),
     }  # fmt: skip
-    assert of(built).footprint.co2e_api.value == pytest.approx(sum(direct("openai", "gpt-4o", 1_000_000)) / 2 * 900 / 1e6)
+    assert of(built).footprint.co2e_api.value == pytest.approx(sum(direct("openai", "gpt-4o", 900)) / 2)
     assert next(use for use in built.tokens if use.provider == "vllm").reason == "not-metered"
 
 
@@ -376,13 +457,36 @@ def test_no_call_recorded_is_not_zero_and_hides_no_sum(tmp_path: Path) -> None:
 
 
 def test_a_closed_model_is_wider_than_an_open_one() -> None:
-    published = next(found for found in any_models(with_first_delay=False) if hypotheses(*found).architecture_published)  # type: ignore[union-attr]
+    published = next(found for found in any_models() if hypotheses(*found).architecture_published)  # type: ignore[union-attr]
     for (provider, model), gsd in ((published, 2), (("openai", "gpt-4o"), 3)):
         quantity = report(call(model, 1_000_000, provider)).footprint.co2e_api
         assert quantity.low is not None
         assert quantity.high is not None
         s2 = math.log(gsd) ** 2 + math.log(GSD["own"]) ** 2
-        assert quantity.high / quantity.low == pytest.approx(math.exp(2 * 1.96 * math.sqrt(s2)))
+        assert quantity.high / quantity.low == pytest.approx(PUBLISHED_ABOVE * math.exp(2 * 1.96 * math.sqrt(s2)))
+
+
+LARGE_2 = """hosted_factors:
+  - {provider: mistralai, model: mistral-large-2407, g_per_request: 0.1, g_per_token_out: 0.0026, g_per_token_in: 0.0001,
+     l_per_token_out: 0.0001125, low: 0.5, high: 2, source: analysis, date: 2025-07-22}
+"""
+
+
+@pytest.mark.parametrize("provider", ["mistralai", "mistral"])
+def test_what_a_provider_says_goes_before_ecologits(tmp_path: Path, provider: str) -> None:
+    """Also for a model that EcoLogits does not know. The upper bound is that of the provider."""
+    cat = write_catalogue(tmp_path, hosted_factors=LARGE_2)
+    built = report(call("mistral-large-2407", 400, provider), catalogue=cat)
+    co2e, (use,), (found,) = built.footprint.co2e_api, built.tokens, built.model_hypotheses
+    value = (0.1 + 400 * 0.0026 + 500 * 0.0001) / 1000
+    assert co2e.value == pytest.approx(value)
+    s2 = math.log(GSD["api-open"]) ** 2 + math.log(GSD["own"]) ** 2
+    assert co2e.high == pytest.approx(2 * value * math.exp(-s2 / 2 + 1.96 * math.sqrt(s2)))
+    assert (use.low_kg, use.high_kg) == pytest.approx((value / 2, 2 * value))
+    assert (use.low_litres, use.high_litres) == pytest.approx((0.0225, 0.09))
+    assert (use.low_kwh, use.making_kg, use.input_factor) == (None, None, None), "the provider does not say"
+    assert (found.source, found.dated, found.ecologits_version) == ("analysis", "2025-07-22", "")
+    assert report(call("mistral-large-2407", 400, "azure"), catalogue=cat).footprint.co2e_api.reason == "calls-unmeasured"
 
 
 # --- sums and ratios ------------------------------------------------------------------------------------------------
@@ -417,7 +521,7 @@ def test_services_then_total_is_the_total_and_neither_order_nor_splitting_change
             record(
                 "2026-11-05T10:00",
                 cpu=energy - energy // 3,
-                tokens=(Tokens("openai", "gpt-4o", 0, tokens - tokens // 2),),
+                tokens=(Tokens("openai", "gpt-4o", 0, tokens - tokens // 2, 0),),
                 **fields,
             )
         )

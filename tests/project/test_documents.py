@@ -200,6 +200,7 @@ _CATALOGUE_FILES = {
     "gsd": "method.yaml",
     "scope": "factors.yaml",
     "use": "equivalences.yaml",
+    "hosted_factors": "hosted_factors.yaml",
 }
 """The file of the catalogue that a block shows, by a key that only this file has, first match first."""
 

@@ -177,3 +177,18 @@ def test_a_sum_beyond_64_bits_is_refused_not_wrapped() -> None:
     rows = fold([record(cpu=2**62, ram=2**61), record(cpu=None, ram=2**62)])
     with pytest.raises(UsageError, match=r"energy_microjoules adds up to .* fewer rows"):
         aggregation.table(rows)
+
+
+def test_calls_are_summed_only_where_every_row_told_them() -> None:
+    """A part is no sum; and an export of before they were counted lacks the column."""
+    told = record(cpu=5, ram=None, tokens=(Tokens("p", "m", 7, 3, requests=2, cached_in=4),))
+    untold = record(cpu=5, ram=None, service="other", tokens=(Tokens("p", "m", 7, 3),))
+    frame = aggregation.table(fold([told, untold]), PARIS)
+    by_service = {
+        line["service"]: (line["requests"], line["cached_in"]) for line in aggregation.records(aggregation.by_service(frame))
+    }
+    assert by_service == {"vadore": (2, 4), "other": (None, None)}
+    (whole,) = aggregation.records(aggregation.by_kind(frame))
+    assert (whole["tokens_in"], whole["requests"]) == (14, None)
+    (before,) = aggregation.records(aggregation.by_kind(frame.drop(columns=["requests", "cached_in"])))
+    assert (before["tokens_in"], before["requests"]) == (14, None)

@@ -89,8 +89,18 @@ class Columns(Phrases):
         """Write the range of an estimate by tokens to two figures; without an estimate, say how the tokens are counted."""
         if use.central_kg is None:
             return self.language.of(wording.STANDINGS, use.standing)
+        least = "≥ " if use.is_lower_bound else ""
+        if use.low_kg == use.high_kg:  # a point is no certainty
+            return least + self.figure(Quantity(use.central_kg, "kgCO2e"), 2)
         quantity = Quantity(use.central_kg, "kgCO2e", use.low_kg, use.high_kg)
-        return f"{self.figure(quantity, 2)} ({self.bounds(quantity, 2)})"
+        return f"{least}{self.figure(quantity, 2)} ({self.bounds(quantity, 2)})"
+
+    def provider(self, use: TokensUsed) -> str:
+        """Write energy and water at the provider, which are in no total, to two figures."""
+        if use.low_kwh is None or use.high_kwh is None or use.low_litres is None or use.high_litres is None:
+            return "—"
+        energy, water = ((use.low_kwh + use.high_kwh) / 2, (use.low_litres + use.high_litres) / 2)
+        return f"{self.language.amount(Quantity(energy, 'kWh'))}, {self.language.amount(Quantity(water, 'L'))}"
 
     def energy(self, microjoules: int) -> str:
         """Write an energy in microjoules."""

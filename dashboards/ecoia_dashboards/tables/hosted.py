@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecoia.impact.hosted import Hypotheses
+from ecoia.impact.hosted_estimates import Hypotheses
 from ecoia.report import QuarterlyReport, TokensUsed
 from ecoia_dashboards import wording
 from ecoia_dashboards.tables.base import CODES, FLAG, INTEGER, NUMBER, Column, Table, phase, service, table
@@ -18,14 +18,32 @@ def tokens(report: QuarterlyReport) -> Table:
         phase(lambda it: it.phase),
         Column("provider", N_("Fournisseur"), lambda it: it.provider),
         Column("model", N_("Modèle"), lambda it: it.model),
+        Column("requests", N_("Appels dénombrés"), lambda it: it.requests, INTEGER),
         Column("tokens_in", N_("Jetons reçus"), lambda it: it.tokens_in, INTEGER),
+        Column("cached_in", N_("dont lus d’un cache"), lambda it: it.cached_in, INTEGER),
+        Column("cached_untold_in", N_("Jetons reçus dont le cache n’est pas dit"), lambda it: it.cached_untold_in, INTEGER),
         Column("tokens_out", N_("Jetons produits"), lambda it: it.tokens_out, INTEGER),
+        Column("uncounted_out", N_("Jetons produits d’appels non dénombrés"), lambda it: it.uncounted_out, INTEGER),
+        Column("reasoning", N_("dont de raisonnement"), lambda it: it.reasoning, INTEGER),
+        Column(
+            "reasoning_untold_out",
+            N_("Jetons produits dont le raisonnement n’est pas dit"),
+            lambda it: it.reasoning_untold_out,
+            INTEGER,
+        ),
         Column("rows", N_("Lignes des relevés"), lambda it: it.rows, INTEGER),
         Column("standing", N_("Ce qu’il en est fait"), lambda it: it.standing, words=wording.STANDINGS),
         Column("reason", N_("Motif"), lambda it: it.reason, words=wording.WHY_UNMEASURED),
         Column("low_kg", N_("CO₂e, hypothèse basse"), lambda it: it.low_kg, NUMBER, "kgCO2e"),
         Column("central_kg", N_("CO₂e, hypothèse centrale"), lambda it: it.central_kg, NUMBER, "kgCO2e"),
         Column("high_kg", N_("CO₂e, hypothèse haute"), lambda it: it.high_kg, NUMBER, "kgCO2e"),
+        Column("is_lower_bound", N_("CO₂e au moins"), lambda it: it.is_lower_bound, FLAG),
+        Column("making_kg", N_("dont fabrication des serveurs"), lambda it: it.making_kg, NUMBER, "kgCO2e"),
+        Column("low_kwh", N_("Énergie chez le fournisseur, hypothèse basse"), lambda it: it.low_kwh, NUMBER, "kWh"),
+        Column("high_kwh", N_("Énergie chez le fournisseur, hypothèse haute"), lambda it: it.high_kwh, NUMBER, "kWh"),
+        Column("low_litres", N_("Eau, hypothèse basse"), lambda it: it.low_litres, NUMBER, "L"),
+        Column("high_litres", N_("Eau, hypothèse haute"), lambda it: it.high_litres, NUMBER, "L"),
+        Column("input_factor", N_("× si les jetons reçus comptaient, au plus"), lambda it: it.input_factor, NUMBER),
         Column("records", N_("Enregistrements"), lambda it: it.records, INTEGER),
         Column("record_ids", N_("Premiers enregistrements"), lambda it: it.record_ids, CODES),
     )
@@ -46,6 +64,24 @@ def model_hypotheses(report: QuarterlyReport) -> Table:
             "central_kg_per_million", N_("Jetons produits, hypothèse centrale"), lambda it: it.central_kg, NUMBER, _PER_MILLION
         ),
         Column("high_kg_per_million", N_("Jetons produits, hypothèse haute"), lambda it: it.high_kg, NUMBER, _PER_MILLION),
+        Column("low_g_per_request", N_("Par appel, hypothèse basse"), lambda it: 1000 * it.request_low_kg, NUMBER, "gCO2e"),
+        Column(
+            "central_g_per_request", N_("Par appel, hypothèse centrale"), lambda it: 1000 * it.request_central_kg, NUMBER, "gCO2e"
+        ),
+        Column("high_g_per_request", N_("Par appel, hypothèse haute"), lambda it: 1000 * it.request_high_kg, NUMBER, "gCO2e"),
+        Column(
+            "input_central_kg_per_million",
+            N_("Jetons reçus, selon la source"),
+            lambda it: it.input_central_kg,
+            NUMBER,
+            _PER_MILLION,
+        ),
+        Column("source", N_("Source, à la place d’EcoLogits"), lambda it: it.source),
+        Column("dated", N_("Date de la source"), lambda it: it.dated),
+        Column("pue", N_("PUE supposé"), lambda it: it.pue),
+        Column("wue", N_("WUE supposé (L/kWh)"), lambda it: it.wue),
+        Column("zone_of_another", N_("Zone d’un autre fournisseur"), lambda it: it.zone_of_another, FLAG),
+        Column("warnings", N_("Avertissements d’EcoLogits"), lambda it: it.warnings, CODES),
         Column("ecologits_version", N_("Version d’EcoLogits"), lambda it: it.ecologits_version),
     )
     return table("model_hypotheses", N_("Hypothèses des modèles"), report.model_hypotheses, *columns)

@@ -31,6 +31,7 @@ REASONS = {
     "equipment-incomplete": N_("non calculé : des machines ne sont pas décrites"),
     "no-calls": N_("aucun appel enregistré"),
     "calls-unmeasured": N_("non calculé : des modèles sans estimation"),
+    "requests-uncounted": N_("incomplet : des appels n’ont pas été dénombrés"),
     "no-wue": N_("non calculé : eau consommée sur place (WUE) inconnue"),
     "no-water-factor": N_("non calculé : facteur d’eau inconnu"),
     "no-reference": N_("non calculé : aucune période de référence"),

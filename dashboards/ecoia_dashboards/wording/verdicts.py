@@ -56,6 +56,7 @@ VERDICT_REASONS = {
     "equipment-incomplete": N_("des machines ne sont pas décrites parmi les équipements"),
     "no-calls": N_("aucun appel à un modèle externe n’est enregistré"),
     "calls-unmeasured": N_("des appels à des modèles externes n’ont pas d’estimation"),
+    "requests-uncounted": N_("des appels à des modèles externes n’ont pas été dénombrés, seuls leurs jetons comptent"),
     "no-wue": N_("l’eau consommée sur place (WUE) est inconnue pour tout ou partie des sites"),
     "no-water-factor": N_("le facteur d’eau de tout ou partie des sites est inconnu"),
     "no-reference": N_("aucune cible ne nomme de trimestres de référence"),

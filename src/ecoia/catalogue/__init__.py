@@ -16,6 +16,7 @@
 | ``evaluations.yaml`` | answers of project managers to the self-assessment |
 | ``method.yaml`` | uncertainties that the organisation chose itself |
 | ``equivalences.yaml`` | what CO2e is compared with |
+| ``hosted_factors.yaml`` | what calls to hosted models take, as their providers say |
 
 Each may be absent. A mistake is reported with file, line, field and remedy, and all mistakes of the folder at once.
 

@@ -19,6 +19,7 @@ from ecoia.catalogue.equivalences import EQUIVALENCES_FILE, EquivalencesFile
 from ecoia.catalogue.error_widths import GSD
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, Answer, EvaluationsFile
 from ecoia.catalogue.fields import Model
+from ecoia.catalogue.hosted_factors import HOSTED_FACTORS_FILE, HostedFactor, HostedFactorsFile
 from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes, read_outcomes
 from ecoia.catalogue.problems import Problem
@@ -49,6 +50,7 @@ class Catalogue:
     answers: tuple[Answer, ...] = ()
     method: MethodFile = field(default_factory=MethodFile)
     equivalences: tuple[str, ...] = ()
+    hosted_factors: tuple[HostedFactor, ...] = ()
 
     @property
     def gsd(self) -> dict[str, float]:
@@ -88,6 +90,7 @@ _FILES: tuple[tuple[str, type[Model]], ...] = (
     (EVALUATIONS_FILE, EvaluationsFile),
     (METHOD_FILE, MethodFile),
     (EQUIVALENCES_FILE, EquivalencesFile),
+    (HOSTED_FACTORS_FILE, HostedFactorsFile),
 )
 
 FILES = (*(name for name, _ in _FILES), OUTCOMES_FILE, REGIONS_FILE)
@@ -104,6 +107,7 @@ _UNIQUE: dict[str, Unique] = {
         (("comments",), ("quarter", "section")),
     ),
     EVALUATIONS_FILE: ((("answers",), ("service", "quarter", "question")),),
+    HOSTED_FACTORS_FILE: ((("hosted_factors",), ("provider", "model")),),
 }
 
 
@@ -141,6 +145,7 @@ def load(folder: str | Path | None) -> Catalogue:
         (parts.get(EVALUATIONS_FILE) or EvaluationsFile()).answers,
         parts.get(METHOD_FILE) or MethodFile(),
         (parts.get(EQUIVALENCES_FILE) or EquivalencesFile()).use,
+        (parts.get(HOSTED_FACTORS_FILE) or HostedFactorsFile()).hosted_factors,
     )
 
 

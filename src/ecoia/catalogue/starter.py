@@ -7,6 +7,7 @@ from ecoia.catalogue.charter import CHARTER_FILE
 from ecoia.catalogue.committees import COMMITTEES_FILE
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE
 from ecoia.catalogue.equipment import EQUIPMENT_FILE
+from ecoia.catalogue.hosted_factors import HOSTED_FACTORS_FILE
 from ecoia.catalogue.method import METHOD_FILE
 from ecoia.catalogue.register import SERVICES_FILE
 from ecoia.catalogue.sites import SITES_FILE
@@ -31,6 +32,7 @@ def starter_files() -> dict[str, str]:
         CONTRACTS_FILE: _STARTER_CONTRACTS,
         COMMITTEES_FILE: _STARTER_COMMITTEES,
         METHOD_FILE: _STARTER_METHOD,
+        HOSTED_FACTORS_FILE: _STARTER_HOSTED_FACTORS,
     }
 
 
@@ -251,6 +253,24 @@ comments: []
 ties: []
 # ties:
 #   - {quarter: 2026Q4, commitment: 3, text: Le modèle réduit a été vérifié sans perte d'équité.}
+"""
+
+_STARTER_HOSTED_FACTORS = """\
+# Modèles externes : ce que prend un appel, selon le fournisseur ou une analyse publiée. Passe avant l'estimation d'EcoLogits.
+
+hosted_factors: []
+# Remplacer « hosted_factors: [] » par la liste des facteurs. Exemple (valeurs à remplacer par celles de la source) :
+# hosted_factors:
+#   - provider: mistralai               # comme dans span.tokens
+#     model: mistral-large-2512         # nom exact
+#     g_per_request: 0                  # gCO2e par appel, bâtiment et fabrication des serveurs compris
+#     g_per_token_out: 0.00285          # gCO2e par jeton produit
+#     g_per_token_in: 0                 # gCO2e par jeton reçu
+#     l_per_token_out: 0.0001125        # litres d'eau par jeton produit (facultatif ; aussi l_per_request, l_per_token_in)
+#     low: 0.5                          # bornes, en proportion de ces valeurs (facultatif)
+#     high: 2
+#     source: "Analyse de cycle de vie du fournisseur, juillet 2025"
+#     date: 2025-07-22
 """
 
 _STARTER_METHOD = """\

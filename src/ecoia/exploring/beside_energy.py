@@ -8,7 +8,7 @@ from ecoia.exploring.lines import HostedUse, MakingPart
 from ecoia.exploring.selection import Selection
 from ecoia.impact.period_impact import hosted_co2e
 from ecoia.report import Quantity
-from ecoia.report.quantities import quantity
+from ecoia.report.quantities import quantity, ranged
 
 if TYPE_CHECKING:
     from ecoia.exploring.data import Data
@@ -22,18 +22,33 @@ def hosted(data: Data, selection: Selection) -> list[HostedUse]:
         co2e = Quantity(None, "kgCO2e", reason="no-calls" if use.reason is None else "calls-unmeasured")
         if estimate is not None:
             co2e = quantity(estimate.value, "kgCO2e", estimate.interval, None)
-        counts = (use.tokens_in, use.tokens_out, use.rows)
+        counts, known = use.counts, use.hypotheses
         found.append(
             HostedUse(
                 use.provider,
                 use.model,
                 use.bearer[0] or "",
                 use.bearer[1],
-                *counts,
+                counts.tokens_in,
+                counts.tokens_out,
+                counts.rows,
                 co2e,
                 use.standing,
                 use.reason,
-                None if use.hypotheses is None else use.hypotheses.central_kg,
+                None if known is None else known.central_kg,
+                None if known is None else known.request_central_kg,
+                None if known is None else known.input_central_kg,
+                counts.requests,
+                counts.uncounted_out,
+                counts.cached_in,
+                counts.cached_untold_in,
+                counts.reasoning,
+                counts.reasoning_untold_out,
+                use.is_lower_bound,
+                use.making_kg,
+                ranged(use.kwh, "kWh", co2e.reason),
+                ranged(use.litres, "L", co2e.reason),
+                use.input_factor,
             )
         )
     return found

@@ -90,6 +90,7 @@ class Data:
             catalogue.sites,
             catalogue.contracts,
             catalogue.gsd,
+            catalogue.hosted_factors,
         )
 
     def of(self, quarter: str) -> QuarterFile:

@@ -12,7 +12,8 @@ from ecoia.impact.cell_sums import CellSums
 from ecoia.impact.embodied import EmbodiedShare
 from ecoia.impact.energy_cells import CellKey, ExactSums, bearer_of_key
 from ecoia.impact.grid import UsedFactors
-from ecoia.impact.hosted import Hypotheses, TokenKey, TokenUse, token_use
+from ecoia.impact.hosted import TokenCounts, TokenKey, TokenUse, token_use
+from ecoia.impact.hosted_estimates import Hypotheses
 from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
@@ -47,7 +48,7 @@ class Gathered:
         uses: Uses of emission factors, with their lowest and highest factor.
         seen: Bearers with a row, and their site.
         counts: Counts of work by bearer.
-        tokens: Input tokens, output tokens and rows, by their key.
+        tokens: Counts of tokens, by their key.
         asked: What is known of each hosted model, by provider and model.
         shares: Shares of the making of equipment.
         undescribed: By bearer, its instances whose machine is not described.
@@ -63,7 +64,7 @@ class Gathered:
     uses: dict[FactorUse, tuple[int, int]] = field(default_factory=dict)
     seen: set[tuple[Bearer, int]] = field(default_factory=set)
     counts: dict[Bearer, Counts] = field(default_factory=dict)
-    tokens: dict[TokenKey, list[int]] = field(default_factory=dict)
+    tokens: dict[TokenKey, TokenCounts] = field(default_factory=dict)
     asked: dict[tuple[str, str], Hypotheses | str] = field(default_factory=dict)
     shares: list[EmbodiedShare] = field(default_factory=list)
     undescribed: dict[Bearer, set[str]] = field(default_factory=dict)
@@ -98,11 +99,9 @@ class Gathered:
             found.units_micro = _added(found.units_micro, counts.units_micro)
             found.accepted_micro = _added(found.accepted_micro, counts.accepted_micro)
 
-    def add_tokens(self, key: TokenKey, numbers: Sequence[int]) -> None:
-        """Add input tokens, output tokens and rows."""
-        known = self.tokens.setdefault(key, [0, 0, 0])
-        for index, number in enumerate(numbers):
-            known[index] += number
+    def add_tokens(self, key: TokenKey, counts: TokenCounts) -> None:
+        """Add counts of tokens."""
+        self.tokens[key] = counts.plus(self.tokens.get(key, TokenCounts()))
 
     @property
     def by_status_microjoules(self) -> dict[str, int]:
@@ -118,7 +117,7 @@ class Gathered:
         def ask(provider: str, model: str) -> Hypotheses | str:
             return self.asked[provider, model]
 
-        return [token_use(key, *self.tokens[key], ask=ask) for key in sorted(self.tokens)]
+        return [token_use(key, self.tokens[key], ask=ask) for key in sorted(self.tokens)]
 
     def cells(self, parameters: AssessmentParameters) -> CellSums:
         """Return its energy by cell."""

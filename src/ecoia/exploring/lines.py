@@ -10,6 +10,11 @@ from typing import NamedTuple
 from ecoia.records import Row
 from ecoia.report import Quantity
 
+_NO_ENERGY, _NO_WATER = Quantity(None, "kWh", reason="no-calls"), Quantity(None, "L", reason="no-calls")
+
+
+_NO_ENERGY, _NO_WATER = Quantity(None, "kWh", reason="no-calls"), Quantity(None, "L", reason="no-calls")
+
 
 class RecordedDay(NamedTuple):
     """A civil day with a row. ``microjoules`` is None where no component gave energy; ``service`` is "" where none bears it."""
@@ -56,6 +61,19 @@ class HostedUse:
         standing: One of ``impact.hosted.STANDINGS``.
         why: One of ``impact.hosted.WHY_UNMEASURED`` where there is no estimate.
         kg_per_million: CO2e of a million output tokens, in kg. None: there is no estimate.
+        kg_per_request: CO2e that a request takes before its first token, in kg. None: there is no estimate.
+        kg_per_million_in: CO2e of a million input tokens, in kg, where a provider says so; EcoLogits counts none.
+        requests: Calls, of tokens whose calls were counted.
+        uncounted_out: Output tokens whose calls were not counted.
+        cached_in: Input tokens read from a cache, as far as they were told.
+        cached_untold_in: Input tokens of which that was not told.
+        reasoning: Output tokens of reasoning, as far as they were told.
+        reasoning_untold_out: Output tokens of which that was not told.
+        is_lower_bound: Whether ``co2e`` lacks what requests take that were not counted.
+        making_kg: The part of ``co2e`` that is the making of the provider's servers.
+        energy: kWh at the provider, which is in no other figure; its interval is the range of EcoLogits' hypotheses.
+        water: Litres at the provider and for its electricity; likewise.
+        input_factor: How much more ``co2e`` would be if input counted: an upper bound, in no other figure.
     """
 
     provider: str
@@ -69,6 +87,19 @@ class HostedUse:
     standing: str
     why: str | None
     kg_per_million: float | None = None
+    kg_per_request: float | None = None
+    kg_per_million_in: float | None = None
+    requests: int = 0
+    uncounted_out: int = 0
+    cached_in: int = 0
+    cached_untold_in: int = 0
+    reasoning: int = 0
+    reasoning_untold_out: int = 0
+    is_lower_bound: bool = False
+    making_kg: float | None = None
+    energy: Quantity = _NO_ENERGY
+    water: Quantity = _NO_WATER
+    input_factor: float | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from ecoia.exploring.tables import STATUS_BITS, from_limbs
 from ecoia.factors import FactorUse
 from ecoia.impact.embodied import EmbodiedShare
 from ecoia.impact.energy_cells import CellKey
-from ecoia.impact.hosted import Hypotheses, TokenKey
+from ecoia.impact.hosted import TokenCounts, TokenKey
+from ecoia.impact.hosted_estimates import Hypotheses
 from ecoia.impact.ledger_sums import Bearer
 from ecoia.impact.shared_hosts import Reading, SharedHosts
 from ecoia.periods import Quarter
@@ -172,7 +173,10 @@ class QuarterFile:
         """What was found of each hosted model, by provider and model."""
         lines = self.query("SELECT * FROM hypotheses")
         found = {(provider, model): json.loads(text) for provider, model, text in lines}
-        return {key: each if isinstance(each, str) else Hypotheses(**each) for key, each in found.items()}
+        return {
+            key: each if isinstance(each, str) else Hypotheses(**{**each, "warnings": tuple(each["warnings"])})
+            for key, each in found.items()
+        }
 
     @cached_property
     def hosts(self) -> SharedHosts:
@@ -282,14 +286,16 @@ class QuarterFile:
             counts = _shared((spans, from_limbs(low, high), units, accepted), service, shares)
             part.add_work((service or None, phase), site, kind, Counts(*counts))
             part.simulated |= bool(simulated)
+        sums = ", ".join(f"sum({name})" for name in TokenCounts._fields)
         lines = self.query(
-            f"SELECT {split}, service, phase, provider, model, metered, sum(tokens_in), sum(tokens_out), sum(rows) "  # noqa: S608
+            f"SELECT {split}, service, phase, provider, model, metered, {sums} "  # noqa: S608
             f"FROM tokens WHERE {condition} GROUP BY 1, 2, 3, 4, 5, 6",
             parameters,
         )
-        for value, service, phase, provider, model, metered, tokens_in, tokens_out, rows in lines:
-            numbers = _shared((tokens_in, tokens_out), service, shares)
-            self._part(into, by, value).add_tokens(TokenKey(service, phase, provider, model, bool(metered)), (*numbers, rows))
+        for value, service, phase, provider, model, metered, *numbers in lines:
+            counts = TokenCounts(*numbers)
+            shared = TokenCounts(*_shared(counts, service, shares))._replace(rows=counts.rows)
+            self._part(into, by, value).add_tokens(TokenKey(service, phase, provider, model, bool(metered)), shared)
 
     def _gather_making(
         self, selection: Selection, by: str | None, into: dict[str, Gathered], shares: Mapping[str, float] | None

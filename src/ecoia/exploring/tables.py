@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA = 5
+SCHEMA = 6
 """Changes whenever the tables do: older files are then filled anew."""
 
 _LOW_BITS = 40
@@ -46,7 +46,9 @@ CREATE TABLE counts (
 );
 CREATE TABLE tokens (
   service TEXT, phase TEXT, site INTEGER, instance TEXT, day INTEGER, statuses INTEGER, simulated INTEGER,
-  provider TEXT, model TEXT, metered INTEGER, tokens_in INTEGER, tokens_out INTEGER, rows INTEGER
+  provider TEXT, model TEXT, metered INTEGER, tokens_in INTEGER, tokens_out INTEGER, rows INTEGER,
+  requests INTEGER, uncounted_out INTEGER, cached_in INTEGER, cached_untold_in INTEGER,
+  reasoning INTEGER, reasoning_untold_out INTEGER
 );
 CREATE TABLE hypotheses (provider TEXT, model TEXT, found TEXT, PRIMARY KEY (provider, model)) WITHOUT ROWID;
 CREATE TABLE shares (equipment TEXT, service TEXT, phase TEXT, micrograms INTEGER);

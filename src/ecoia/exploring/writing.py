@@ -19,7 +19,8 @@ from ecoia.impact.cell_sums import FineKey, fine_sums
 from ecoia.impact.doublecounting import refuse_doubles
 from ecoia.impact.energy_cells import CellKey, ExactSums
 from ecoia.impact.grid import GridFactors
-from ecoia.impact.hosted import hypotheses, token_counts
+from ecoia.impact.hosted import TokenCounts, token_counts
+from ecoia.impact.hosted_estimates import Ask, asking
 from ecoia.impact.ledger_sums import LedgerSums, bearer_of
 from ecoia.periods import HALF_HOUR_NS, utc_datetime
 from ecoia.records import Row
@@ -132,7 +133,7 @@ class QuarterWriter:
 
     def _write_counts(self, connection: sqlite3.Connection) -> None:
         counts: dict[tuple[Any, ...], list[Any]] = {}
-        tokens: dict[tuple[Any, ...], list[int]] = {}
+        tokens: dict[tuple[Any, ...], TokenCounts] = {}
         for row in self._rows:
             if row["kind"] == KIND_OUTCOME:
                 continue
@@ -144,14 +145,14 @@ class QuarterWriter:
                 if row[name] is not None:
                     found[index] = (found[index] or 0) + row[name]
             for key, numbers in token_counts(row):
-                held = tokens.setdefault((*place, _statuses(row), row["simulated"], *key[2:]), [0, 0, 0])
-                for index, number in enumerate((*numbers, 1)):
-                    held[index] += number
+                whole = (*place, _statuses(row), row["simulated"], *key[2:])
+                tokens[whole] = numbers.plus(tokens.get(whole, TokenCounts()))
         lines = ((*key, spans, *limbs(cpu), units, accepted) for key, (spans, cpu, units, accepted) in sorted(counts.items()))
         _insert(connection, "counts", lines)
         _insert(connection, "tokens", ((*key, *numbers) for key, numbers in sorted(tokens.items())))
         models = sorted({key[7:9] for key in tokens})
-        _insert(connection, "hypotheses", ((*model, json.dumps(_asked(*model))) for model in models))
+        ask = asking(self._context.known.hosted_factors)
+        _insert(connection, "hypotheses", ((*model, json.dumps(_asked(ask, *model))) for model in models))
 
     def _write_making(self, connection: sqlite3.Connection) -> None:
         period = self._context.period
@@ -236,8 +237,8 @@ def _statuses(row: Row) -> int:
     return found
 
 
-def _asked(provider: str, model: str) -> Mapping[str, Any] | str:
-    found = hypotheses(provider, model)
+def _asked(ask: Ask, provider: str, model: str) -> Mapping[str, Any] | str:
+    found = ask(provider, model)
     return found if isinstance(found, str) else asdict(found)
 
 

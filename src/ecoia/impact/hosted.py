@@ -1,9 +1,8 @@
-"""Calls to models that others host: EcoLogits estimates their CO2e from token counts, and its hypotheses are kept.
+"""Calls to models that others host: which tokens and requests are estimated (``hosted_estimates``), and what they come to.
 
-EcoLogits (``ecoia[api]``) models the provider's servers. Its figure includes their building and making, so no PUE and no
-equipment of ours is applied to it, and its energy is in no total of ours. It works without a network. It is asked once for
-each model, for a million output tokens without a deadline: a short latency would cap the estimate, and a row does not record
-one. Everything else is in proportion. Its primary energy is not published here: it is not primary energy.
+An estimate includes the provider's building and the making of its servers, so no PUE and no equipment of ours is applied to it,
+and its energy is in no total of ours. Rows of before requests were counted have tokens alone: their estimate is a lower bound,
+and is said to be one.
 
 A drifting name (``-latest``) and an unknown model are flagged, never guessed. Tokens of a model on our own metered devices get
 no estimate: their energy is measured already.
@@ -11,69 +10,36 @@ no estimate: their energy is measured already.
 
 from __future__ import annotations
 
-import importlib.metadata
-import logging
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ecoia.impact.hosted_estimates import (
+    DRIFTING_NAME,
+    MILLION,
+    NO_PACKAGE,
+    PUBLISHED_ABOVE,
+    UNKNOWN_MODEL,
+    Ask,
+    Hypotheses,
+    hypotheses,
+)
 from ecoia.impact.ledger_sums import Bearer, bearer_of
 from ecoia.records import Row
 from ecoia.records.id_sets import RecordIds, ids_of
 from ecoia.semconv import CLAIMED_TWICE, SELF_HOSTED
 
 _OPEN_WEIGHTS = "huggingface_hub"
-_TOKENS = 1_000_000
 _IDS = 10
+_INPUT_SHARE, _CACHED_SHARE = 0.2, 0.02
 
 ESTIMATED, METERED, UNMEASURED = "estimated", "metered", "unmeasured"
 STANDINGS = (ESTIMATED, METERED, UNMEASURED)
 
-NO_PACKAGE, DRIFTING_NAME, UNKNOWN_MODEL, INPUT_ONLY, NOT_METERED = (
-    "no-ecologits",
-    "drifting-name",
-    "unknown-model",
-    "input-only",
-    "not-metered",
-)
+INPUT_ONLY, NOT_METERED = "input-only", "not-metered"
 WHY_UNMEASURED = (NO_PACKAGE, DRIFTING_NAME, UNKNOWN_MODEL, INPUT_ONLY, NOT_METERED)
 """Why tokens have no estimate. ``input-only``: EcoLogits models generation only. ``not-metered``: a self-hosted model on a row
 without energy."""
-
-
-@dataclass(frozen=True)
-class Hypotheses:
-    """The hypotheses that an estimate rests on.
-
-    Attributes:
-        provider: Provider, as EcoLogits names it.
-        model: Model, as EcoLogits names it.
-        ecologits_version: Version of EcoLogits.
-        zone: Where the provider's servers are assumed to be.
-        total_parameters: In thousand millions, a number or a range, as EcoLogits has them.
-        active_parameters: The same, of the parameters active for a token.
-        architecture_published: Whether the model's architecture is published.
-        low_kg: Lower kgCO2e for a million output tokens, building and servers of the provider included.
-        central_kg: Central value of the same.
-        high_kg: Upper value of the same.
-    """
-
-    provider: str
-    model: str
-    ecologits_version: str
-    zone: str
-    total_parameters: str
-    active_parameters: str
-    architecture_published: bool
-    low_kg: float
-    central_kg: float
-    high_kg: float
-
-
-Ask = Callable[[str, str], Hypotheses | str]
-"""Gives the hypotheses of a provider's model; else why there are none."""
 
 
 class TokenKey(NamedTuple):
@@ -86,6 +52,41 @@ class TokenKey(NamedTuple):
     metered: bool
 
 
+class TokenCounts(NamedTuple):
+    """Counts of tokens that are summed up. What only some of the calls told is counted with the tokens of those that did not.
+
+    Attributes:
+        tokens_in: Input tokens.
+        tokens_out: Output tokens.
+        rows: How many rows they are on.
+        requests: Calls, of tokens whose calls were counted.
+        uncounted_out: Output tokens whose calls were not counted.
+        cached_in: Input tokens read from a cache, as far as they were told.
+        cached_untold_in: Input tokens of which that was not told.
+        reasoning: Output tokens of reasoning, as far as they were told.
+        reasoning_untold_out: Output tokens of which that was not told.
+    """
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    rows: int = 0
+    requests: int = 0
+    uncounted_out: int = 0
+    cached_in: int = 0
+    cached_untold_in: int = 0
+    reasoning: int = 0
+    reasoning_untold_out: int = 0
+
+    def plus(self, more: Sequence[int]) -> TokenCounts:
+        """Add other counts.
+
+        Example:
+            >>> TokenCounts(1, 2, 1).plus(TokenCounts(10, 20, 1)).tokens_out
+            22
+        """
+        return TokenCounts(*(one + other for one, other in zip(self, more, strict=True)))
+
+
 @dataclass(frozen=True)
 class TokenUse:
     """Tokens of one bearer with one model, and whether they have an estimate.
@@ -94,9 +95,7 @@ class TokenUse:
         bearer: The bearer that they are charged to.
         provider: Provider as recorded, in lower case.
         model: Model as recorded.
-        tokens_in: Input tokens.
-        tokens_out: Output tokens.
-        rows: How many rows they are on.
+        counts: Their counts.
         standing: One of ``STANDINGS``.
         reason: One of ``WHY_UNMEASURED`` where they are unmeasured.
         hypotheses: Hypotheses of their estimate, where they are estimated.
@@ -107,9 +106,7 @@ class TokenUse:
     bearer: Bearer
     provider: str
     model: str
-    tokens_in: int
-    tokens_out: int
-    rows: int
+    counts: TokenCounts
     standing: str
     reason: str | None
     hypotheses: Hypotheses | None
@@ -117,16 +114,85 @@ class TokenUse:
     records: int = 0
 
     @property
+    def is_lower_bound(self) -> bool:
+        """Whether their estimate lacks what the requests themselves take, as these were not counted for some of the tokens."""
+        return self.hypotheses is not None and bool(self.counts.uncounted_out) and self.hypotheses.request_central_kg > 0
+
+    @property
+    def low_kg(self) -> float | None:
+        """The low end of the range of the hypotheses, in kgCO2e; None unless they are estimated."""
+        return self._of("low_kg")
+
+    @property
     def central_kg(self) -> float | None:
         """The central estimate of their CO2e; None unless they are estimated."""
-        return None if self.hypotheses is None else self.hypotheses.central_kg * self.tokens_out / _TOKENS
+        return self._of("central_kg")
+
+    @property
+    def high_kg(self) -> float | None:
+        """The high end of the range of the hypotheses, in kgCO2e."""
+        return self._of("high_kg")
+
+    @property
+    def greatest_kg(self) -> float | None:
+        """Where the upper bound of the interval starts.
+
+        It is the upper end of what a provider says, else the central estimate raised to what a published analysis finds.
+        """
+        if self.hypotheses is None or self.central_kg is None:
+            return None
+        return self.high_kg if self.hypotheses.source else self.central_kg * PUBLISHED_ABOVE
+
+    @property
+    def making_kg(self) -> float | None:
+        """The part of the central estimate that is the making of the provider's servers, where it is known apart."""
+        return None if self.hypotheses is None or self.hypotheses.source else self._of("making_kg")
+
+    @property
+    def kwh(self) -> tuple[float, float] | None:
+        """Low and high energy at the provider, in no total of ours; None where it is not estimated."""
+        return None if self.hypotheses is None or self.hypotheses.source else self._bounds("kwh")
+
+    @property
+    def litres(self) -> tuple[float, float] | None:
+        """Low and high water at the provider and for its electricity; None where it is not estimated, or not said."""
+        found = self._bounds("litres")
+        return None if found is not None and not any(found) else found
+
+    @property
+    def input_factor(self) -> float | None:
+        """How much more the estimate would be if input took a fifth of what output takes, and cached input a fiftieth.
+
+        EcoLogits counts no input. The shares are those of prices, not of measurements, so this is an upper bound: input that was
+        not said to be cached counts as not cached. None without an estimate, and where a provider says what calls take.
+        """
+        counts = self.counts
+        if self.hypotheses is None or self.hypotheses.source or not counts.tokens_out:
+            return None
+        fresh = counts.tokens_in - counts.cached_in
+        return 1 + (_INPUT_SHARE * fresh + _CACHED_SHARE * counts.cached_in) / counts.tokens_out
+
+    def _bounds(self, unit: str) -> tuple[float, float] | None:
+        low, high = (self._of(f"{end}_{unit}") for end in ("low", "high"))
+        return None if low is None or high is None else (low, high)
+
+    def _of(self, name: str) -> float | None:
+        """Add up what the tokens produced, the requests and the tokens read in take of something."""
+        found, counts = self.hypotheses, self.counts
+        if found is None:
+            return None
+        produced: float = getattr(found, name) * counts.tokens_out / MILLION
+        requests: float = getattr(found, f"request_{name}") * counts.requests
+        read: float = getattr(found, f"input_{name}", 0.0) * counts.tokens_in / MILLION
+        return produced + requests + read
 
 
-def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
+def token_uses(rows: Iterable[Row], *, ask: Ask = hypotheses) -> list[TokenUse]:
     """Sum tokens up by bearer, provider, model and whether they ran on a metered device of ours.
 
     Args:
         rows: Ledger rows; those without tokens add nothing.
+        ask: Gives the hypotheses of a provider's model.
 
     Returns:
         Uses of tokens, sorted.
@@ -135,27 +201,39 @@ def token_uses(rows: Iterable[Row]) -> list[TokenUse]:
         >>> token_uses([])
         []
     """
-    sums: dict[TokenKey, list[int]] = {}
+    sums: dict[TokenKey, TokenCounts] = {}
     ids: dict[TokenKey, list[RecordIds]] = {}
     for row in rows:
         for key, counts in token_counts(row):
-            known = sums.setdefault(key, [0, 0, 0])
+            sums[key] = counts.plus(sums[key]) if key in sums else counts
             ids.setdefault(key, []).append(ids_of(row))
-            for index, number in enumerate((*counts, 1)):
-                known[index] += number
     found = {key: RecordIds.union_of(sets) for key, sets in ids.items()}
     return [
-        replace(token_use(key, *sums[key]), record_ids=found[key].first(_IDS), records=found[key].count) for key in sorted(sums)
+        replace(token_use(key, sums[key], ask=ask), record_ids=found[key].first(_IDS), records=found[key].count)
+        for key in sorted(sums)
     ]
 
 
-def token_counts(row: Row) -> Iterator[tuple[TokenKey, tuple[int, int]]]:
-    """Give the input and output tokens of a row, with the key of the use that they add to."""
+def token_counts(row: Row) -> Iterator[tuple[TokenKey, TokenCounts]]:
+    """Give the counts of each model of a row, with the key of the use that they add to."""
     service, phase = bearer_of(row)
+    found: dict[TokenKey, TokenCounts] = {}
     for tokens in row["tokens"]:
         provider = tokens["provider"].lower()
         key = TokenKey(service or "", phase, provider, tokens["model"], _metered(provider, row))
-        yield key, (tokens["tokens_in"], tokens["tokens_out"])
+        counts = TokenCounts(
+            tokens["tokens_in"],
+            tokens["tokens_out"],
+            0 if key in found else 1,
+            tokens.get("requests", 0),
+            0 if "requests" in tokens else tokens["tokens_out"],
+            tokens.get("cached_in", 0),
+            0 if "cached_in" in tokens else tokens["tokens_in"],
+            tokens.get("reasoning", 0),
+            0 if "reasoning" in tokens else tokens["tokens_out"],
+        )
+        found[key] = counts.plus(found[key]) if key in found else counts
+    yield from found.items()
 
 
 def serving_models(rows: Iterable[Row]) -> frozenset[Bearer]:
@@ -179,92 +257,27 @@ def _metered(provider: str, row: Row) -> bool:
     return provider == _OPEN_WEIGHTS and ("gpu" in elsewhere or bool(energy["gpu"]))
 
 
-def token_use(key: TokenKey, tokens_in: int, tokens_out: int, rows: int, *, ask: Ask | None = None) -> TokenUse:
+def token_use(key: TokenKey, counts: TokenCounts, *, ask: Ask = hypotheses) -> TokenUse:
     """Return the use of some tokens, with its estimate where there can be one.
 
     Args:
         key: What the tokens have in common.
-        tokens_in: Input tokens.
-        tokens_out: Output tokens.
-        rows: How many rows they are on.
-        ask: Gives the hypotheses of a provider's model. None: ``hypotheses``.
+        counts: Their counts.
+        ask: Gives the hypotheses of a provider's model.
     """
     provider, model = key.provider, key.model
     bearer = (key.service or None, key.phase)
 
     def use(standing: str, reason: str | None = None, found: Hypotheses | None = None) -> TokenUse:
-        return TokenUse(bearer, provider, model, tokens_in, tokens_out, rows, standing, reason, found)
+        return TokenUse(bearer, provider, model, counts, standing, reason, found)
 
     if key.metered:
         return use(METERED)
     if provider in SELF_HOSTED:
         return use(UNMEASURED, NOT_METERED)
-    if model.lower().endswith("latest"):
+    found = ask(provider, model)
+    if found == DRIFTING_NAME:
         return use(UNMEASURED, DRIFTING_NAME)
-    if tokens_out == 0:
+    if counts.tokens_out == 0 and (isinstance(found, str) or not found.source):
         return use(UNMEASURED, INPUT_ONLY)
-    found = (ask or hypotheses)(provider, model)
     return use(UNMEASURED, found) if isinstance(found, str) else use(ESTIMATED, None, found)
-
-
-@cache
-def hypotheses(provider: str, model: str) -> Hypotheses | str:
-    """Ask EcoLogits for the hypotheses of a model.
-
-    Args:
-        provider: As EcoLogits names it: ``openai``, ``mistralai``, ``anthropic``, ``google_genai``, ``cohere`` or
-            ``huggingface_hub``.
-        model: The exact name.
-
-    Returns:
-        The hypotheses; else ``NO_PACKAGE`` or ``UNKNOWN_MODEL``.
-
-    Example:
-        ``hypotheses("openai", "gpt-4o").central_kg`` is the CO2e of a million output tokens.
-    """
-    logger_class = logging.getLoggerClass()
-    try:
-        from ecologits.log import logger
-        from ecologits.model_repository import models
-        from ecologits.tracers.utils import PROVIDER_CONFIG_MAP, llm_impacts
-    except ImportError:
-        return NO_PACKAGE
-    finally:
-        logging.setLoggerClass(logger_class)  # EcoLogits replaces the logger class of the whole process
-    known, server = models.find_model(provider=provider, model_name=model), PROVIDER_CONFIG_MAP.get(provider)
-    if known is None or server is None or not server.datacenter_location:
-        return UNKNOWN_MODEL
-    silent, logger.disabled = logger.disabled, True  # its warnings are in the hypotheses
-    try:
-        gwp = llm_impacts(provider, model, _TOKENS, math.inf, server.datacenter_location).gwp
-    finally:
-        logger.disabled = silent
-    return UNKNOWN_MODEL if gwp is None else _hypotheses(provider, known, server.datacenter_location, gwp.value)
-
-
-def _hypotheses(provider: str, model: Any, location: str, co2e_kg: Any) -> Hypotheses:
-    """Return what EcoLogits knows of a model, with its CO2e of ``_TOKENS`` output tokens (a number or a range)."""
-    low, high = _bounds(co2e_kg)
-    parameters = model.architecture.parameters
-    return Hypotheses(
-        provider=provider,
-        model=model.name,
-        ecologits_version=importlib.metadata.version("ecologits"),
-        zone=location,
-        total_parameters=_range(getattr(parameters, "total", parameters)),
-        active_parameters=_range(getattr(parameters, "active", parameters)),
-        architecture_published=all(warning.code != "model-arch-not-released" for warning in model.warnings),
-        low_kg=low,
-        central_kg=(low + high) / 2,
-        high_kg=high,
-    )
-
-
-def _bounds(value: Any) -> tuple[float, float]:
-    """Return the bounds of a number or a range of EcoLogits."""
-    return (float(value.min), float(value.max)) if hasattr(value, "min") else (float(value), float(value))
-
-
-def _range(value: Any) -> str:
-    low, high = _bounds(value)
-    return f"{low:g}" if low == high else f"{low:g}-{high:g}"

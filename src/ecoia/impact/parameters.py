@@ -11,7 +11,7 @@ from ecoia.catalogue.error_widths import GSD
 from ecoia.factors import FactorSet
 
 if TYPE_CHECKING:  # importing the catalogue's models costs pydantic
-    from ecoia.catalogue import Calibration, Contract, Site
+    from ecoia.catalogue import Calibration, Contract, HostedFactor, Site
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class AssessmentParameters:
             which its site has no PUE, its figures cover IT equipment only, whatever ``pue`` is.
         contracts: Contracted electricity. Together they cover a use once at most; the rest has the factor of its zone.
         gsd: Geometric standard deviations, one for each name of ``catalogue.error_widths.GSD``.
+        hosted_factors: What calls to hosted models take, as their providers say. The others are asked of EcoLogits.
 
     Raises:
         FactorError: ``zone`` is not a zone of ``factors``, or ``factors`` hold several scopes or bases.
@@ -48,6 +49,7 @@ class AssessmentParameters:
     sites: Sequence[Site] = ()
     contracts: Sequence[Contract] = ()
     gsd: Mapping[str, float] = field(default_factory=lambda: GSD)
+    hosted_factors: Sequence[HostedFactor] = ()
 
     def __post_init__(self) -> None:
         """Refuse a zone without a factor."""

@@ -17,7 +17,7 @@ An unknown part makes the whole unknown: a known fraction is never presented as 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from ecoia.catalogue.error_widths import GSD
 from ecoia.impact.assessment import Assessment, Impact
 from ecoia.impact.embodied import MICROGRAMS_PER_KG, EmbodiedShare, embodied_shares, without_equipment
 from ecoia.impact.hosted import ESTIMATED, UNMEASURED, TokenUse, token_uses
+from ecoia.impact.hosted_estimates import asking
 from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.uncertainty import Cell, Estimate
@@ -149,11 +150,14 @@ class BearerImpacts:
         split = self.split(bearers)
         used = [self.impacts[bearer].operational for bearer in bearers if bearer in self.impacts]
         made = [self._embodied_of(bearer) for bearer in bearers if self._micrograms.get(bearer)]
-        called = [hosted_co2e([use], self._gsd) for use in self._uses_of(bearers) if use.standing == ESTIMATED]
+        estimated = [use for use in self._uses_of(bearers) if use.standing == ESTIMATED]
+        api = _known_part(split.api, [hosted_co2e([use], self._gsd) for use in estimated])
+        if api.lacking is None and any(use.is_lower_bound for use in estimated):
+            api = replace(api, lacking="requests-uncounted")
         return {
             "co2e_operational": _known_part(split.operational, [each for each in used if each is not None]),
             "co2e_embodied": _known_part(split.embodied, made),
-            "co2e_api": _known_part(split.api, called),
+            "co2e_api": api,
         }
 
     def operational(self, bearers: Sequence[Bearer], impacts: Mapping[Bearer, Impact]) -> EstimateOrReason:
@@ -284,7 +288,7 @@ class PeriodImpact(BearerImpacts):
         super().__init__(
             Assessment.of(sums, parameters),
             embodied_shares(sums.strands, equipment, start_ns, end_ns, parameters.timezone),
-            token_uses(sums.token_rows),
+            token_uses(sums.token_rows, ask=asking(parameters.hosted_factors)),
             self.without_equipment,
             parameters=parameters,
             unknown={} if equipment else {"embodied": "no-equipment"},
@@ -366,14 +370,18 @@ def intensity(co2e: EstimateOrReason, count: float | None, reason: str) -> Estim
 
 
 def hosted_co2e(uses: Iterable[TokenUse], gsd: Mapping[str, float]) -> Estimate:
-    """Add up the CO2e of calls to hosted models, in kg. All calls to one model share its error."""
+    """Add up the CO2e of calls to hosted models, in kg. All calls to one model share its error.
+
+    The upper bound takes in what a published analysis finds (``hosted_estimates.PUBLISHED_ABOVE``).
+    """
     parts = []
     for use in uses:
-        if use.hypotheses is None or use.central_kg is None:
+        if use.hypotheses is None or use.central_kg is None or use.greatest_kg is None:
             continue
         spread = gsd["api-open" if use.hypotheses.architecture_published else "api-closed"]
         owner = f"{use.bearer[0]}\n{use.bearer[1]}\napi"
-        parts.append(_one(use.central_kg, f"api:{use.provider}:{use.model}", spread, owner, gsd))
+        one = _one(use.central_kg, f"api:{use.provider}:{use.model}", spread, owner, gsd)
+        parts.append(replace(one, upper_mean=use.greatest_kg))
     return Estimate.total(parts)
 
 

@@ -124,6 +124,7 @@ class _Part:
             catalogue.sites,
             catalogue.contracts,
             catalogue.gsd,
+            catalogue.hosted_factors,
         )
         until_ns = end_ns if now_ns >= end_ns else min(end_ns, inputs.known_until_utc_ns)
         self.period = PeriodImpact(LedgerSums.of(rows), start_ns, until_ns, parameters=self.known, equipment=catalogue.equipment)

@@ -94,6 +94,9 @@ def _check_sums(columns: Mapping[str, Sequence[int | None]]) -> None:
 def total_by(frame: IntoDataFrameT, *keys: str) -> IntoDataFrameT:
     """Return the sums of ``SUMMED`` and ``energy_microjoules`` by some columns, sorted by them."""
     data = nw.from_native(frame, eager_only=True)
+    # An export of before tokens told their requests lacks the columns: not told, as in rows of before.
+    never = nw.when(nw.col("tokens_in") < 0).then(nw.col("tokens_in"))  # null, of the column's own type
+    data = data.with_columns(never.alias(name) for name in TOLD_OR_NOT if name not in data.columns)
     added = (*SUMMED, "energy_microjoules")
     energy = [nw.col(f"{component}_microjoules") for component in COMPONENTS]
     known = nw.any_horizontal(*(~column.is_null() for column in energy), ignore_nulls=False)

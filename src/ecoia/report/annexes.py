@@ -8,7 +8,7 @@ from ecoia.catalogue.error_widths import GSD, LISTED_WHERE_USED
 from ecoia.factors import FactorSet
 from ecoia.impact.embodied import amortised_micrograms
 from ecoia.impact.grid import AppliedFactor
-from ecoia.impact.hosted import Hypotheses
+from ecoia.impact.hosted_estimates import Hypotheses
 from ecoia.methods import error_class, sharing_error
 from ecoia.periods import Quarter
 from ecoia.report.context import Context
@@ -200,9 +200,8 @@ def tokens_used(context: Context) -> tuple[TokensUsed, ...]:
     """List the tokens of each bearer and model, with their estimate."""
     used = []
     for use in context.period.uses:
-        found, millions = use.hypotheses, use.tokens_out / 1_000_000
-        bounds = (None, None, None) if found is None else (found.low_kg, found.central_kg, found.high_kg)
-        low, central, high = (None if kg is None else kg * millions for kg in bounds)
+        counts = use.counts
+        kwh, litres = (bounds or (None, None) for bounds in (use.kwh, use.litres))
         service, phase = use.bearer
         used.append(
             TokensUsed(
@@ -210,16 +209,29 @@ def tokens_used(context: Context) -> tuple[TokensUsed, ...]:
                 phase=phase,
                 provider=use.provider,
                 model=use.model,
-                tokens_in=use.tokens_in,
-                tokens_out=use.tokens_out,
-                rows=use.rows,
+                tokens_in=counts.tokens_in,
+                tokens_out=counts.tokens_out,
+                rows=counts.rows,
                 standing=use.standing,
                 reason=use.reason,
-                low_kg=low,
-                central_kg=central,
-                high_kg=high,
+                low_kg=use.low_kg,
+                central_kg=use.central_kg,
+                high_kg=use.high_kg,
                 record_ids=use.record_ids,
                 records=use.records,
+                requests=counts.requests,
+                uncounted_out=counts.uncounted_out,
+                cached_in=counts.cached_in,
+                cached_untold_in=counts.cached_untold_in,
+                reasoning=counts.reasoning,
+                reasoning_untold_out=counts.reasoning_untold_out,
+                is_lower_bound=use.is_lower_bound,
+                making_kg=use.making_kg,
+                low_kwh=kwh[0],
+                high_kwh=kwh[1],
+                low_litres=litres[0],
+                high_litres=litres[1],
+                input_factor=use.input_factor,
             )
         )
     return tuple(used)

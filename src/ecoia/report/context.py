@@ -69,6 +69,7 @@ class Context:
             catalogue.sites,
             catalogue.contracts,
             catalogue.gsd,
+            catalogue.hosted_factors,
         )
         self.start_ns, self.end_ns = quarter.bounds_ns(self.timezone)
         self.last_ns = known_until_ns

@@ -1,8 +1,8 @@
 """List what the organisation declares otherwise than in its last publication, so that nothing vanishes unseen.
 
-Targets, the register, chosen uncertainties, sites, equipment, calibrations, contracts, the emission factors in use, and accepted
-outcomes and units by region of quarters that are past are each reduced to things with fields, and compared thing by thing. Fields
-that only describe, on which no figure and no verdict depends, are left out.
+Targets, the register, chosen uncertainties, sites, equipment, calibrations, contracts, factors of hosted models, the emission
+factors in use, and accepted outcomes and units by region of quarters that are past are each reduced to things with fields, and
+compared thing by thing. Fields that only describe, on which no figure and no verdict depends, are left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ecoia.report.model import DeclaredChange
 if TYPE_CHECKING:  # importing the catalogue costs pydantic
     from ecoia.catalogue import Service, ServicesFile, Site
 
-KINDS = ("target", "service", "method", "factor", "site", "equipment", "calibration", "contract", "outcomes", "region")
+KINDS = ("target", "service", "method", "factor", "site", "equipment", "calibration", "contract", "hosted", "outcomes", "region")
 """Kinds of things that are compared, in the order in which their changes are listed."""
 
 LOOSENED, TIGHTENED, UNCLEAR, DENOMINATOR_LOWERED = "loosened", "tightened", "unclear", "denominator-lowered"
@@ -54,9 +54,28 @@ _EASIER: dict[str, Callable[[Any, Any, str | None], bool]] = {
     "status": lambda _, became, __: became == "proposed",
 }
 """Whether a target is easier to meet with another value of a field, by field."""
-_RAISES_FIGURES = {"pue.value", "wall_factor", "co2e_kg", "gco2e_per_kwh"}
+_RAISES_FIGURES = {
+    "pue.value",
+    "wall_factor",
+    "co2e_kg",
+    "gco2e_per_kwh",
+    "g_per_request",
+    "g_per_token_out",
+    "g_per_token_in",
+    "l_per_request",
+    "l_per_token_out",
+    "l_per_token_in",
+}
 """Fields that energy or CO2e is multiplied by."""
-_UNITS = {"co2e_kg": "kgCO2e", "reserved_share": "1", "gco2e_per_kwh": "gCO2e/kWh", "share": "1", "reduction": "1"}
+_UNITS = {
+    "co2e_kg": "kgCO2e",
+    "reserved_share": "1",
+    "gco2e_per_kwh": "gCO2e/kWh",
+    "share": "1",
+    "reduction": "1",
+    **dict.fromkeys(("g_per_request", "g_per_token_out", "g_per_token_in"), "gCO2e"),
+    **dict.fromkeys(("l_per_request", "l_per_token_out", "l_per_token_in"), "L"),
+}
 _HEADLINES = (
     "accepted",
     "units",
@@ -69,6 +88,7 @@ _HEADLINES = (
     "gco2e_per_kwh",
     "wall_factor",
     "pue.value",
+    "g_per_token_out",
 )
 """Fields of which one tells a thing that was added or removed, first come first served."""
 
@@ -166,7 +186,7 @@ def _declared_size(service: Service) -> dict[str, Any]:
 
 
 def _measured_with(inputs: Inputs) -> Iterator[_Thing]:
-    """Yield the factors in use, sites, equipment, calibrations and contracts."""
+    """Yield the factors in use, sites, equipment, calibrations, contracts and factors of hosted models."""
     catalogue, factors = inputs.catalogue, inputs.factors
     chosen = annexes.factor_set_in_use(factors)
     yield _Thing("factor", "", factors.title, asdict(chosen) if chosen else {"id": factors.id})
@@ -183,6 +203,9 @@ def _measured_with(inputs: Inputs) -> Iterator[_Thing]:
         where = f"{contract.zone} {', '.join(contract.instances)}"
         start = _text(contract.start)
         yield _Thing("contract", contract.supplier, contract.supplier, _flat(contract), from_day=start, also=where)
+    for hosted in catalogue.hosted_factors:
+        name = f"{hosted.provider}, {hosted.model}"
+        yield _Thing("hosted", hosted.model, name, _flat(hosted), also=hosted.provider)
 
 
 def _of_site(site: Site) -> Iterator[_Thing]:

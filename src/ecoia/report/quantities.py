@@ -26,6 +26,21 @@ def quantity(value: float | None, unit: str, bounds: Interval | None, reason: st
     return Quantity(value, unit, bounds.low, bounds.high) if bounds else Quantity(value, unit)
 
 
+def ranged(bounds: tuple[float, float] | None, unit: str, reason: str | None) -> Quantity:
+    """Make a quantity of the ends of a range: their mean, without an interval where they are equal, as a point is no certainty.
+
+    Example:
+        >>> ranged((1.0, 3.0), "kWh", None)
+        Quantity(value=2.0, unit='kWh', low=1.0, high=3.0, reason=None)
+        >>> ranged((2.0, 2.0), "kWh", None)
+        Quantity(value=2.0, unit='kWh', low=None, high=None, reason=None)
+    """
+    if bounds is None:
+        return Quantity(None, unit, reason=reason or "no-calls")
+    low, high = bounds
+    return Quantity((low + high) / 2, unit, low, high) if low < high else Quantity((low + high) / 2, unit)
+
+
 def shown(known: EstimateOrReason, unit: str) -> Quantity:
     """Make a quantity of a known sum; without a value, for its reason, where there was nothing to count."""
     estimate = known.estimate

@@ -110,4 +110,4 @@ def test_an_estimate_is_said_by_unit_of_its_service(app: Any) -> None:
     csv = ask(app, "/llm/tables/uses.csv?period=2026Q3").text
     assert "CO₂e par unité rendue" in csv
     text = ask(app, "/llm?period=2026Q3").text
-    assert "l’intervalle ne couvre pas cet écart" in text
+    assert "trouve 24 fois plus" in text

@@ -228,14 +228,14 @@ def _training(index: int, quarter: Quarter) -> Iterator[Record]:
 def _hosted(index: int, quarter: Quarter, days: list[date]) -> Iterator[Record]:
     """Draw two services that call models of others; one model of 2026Q2 is not known to anybody."""
     if quarter >= Quarter(2025, 4):
-        tokens = (Tokens("mistralai", "mistral-medium-2604", 4_000_000, 1_200_000 * index),)
+        tokens = (Tokens("mistralai", "mistral-medium-2604", 4_000_000, 1_200_000 * index, 3000),)
         for day in days:
             work = {"service": "chat-candidat", "instance": "web-01", "spans": 3000, "units_micro": micro(3000)}
             yield _of(f"chat/{day}", day, 14, 30, cpu=0.02, method=_LOAD, tokens=tokens, **work)
     if quarter >= Quarter(2026, 2):
-        tokens = (Tokens("openai", "gpt-4o-2024-11-20", 900_000, 300_000),)
+        tokens = (Tokens("openai", "gpt-4o-2024-11-20", 900_000, 300_000, 200, 400_000, None, 90_000),)
         if quarter == Quarter(2026, 2):
-            tokens += (Tokens("openai", "modele-maison-9", 1000, 20_000),)
+            tokens += (Tokens("openai", "modele-maison-9", 1000, 20_000, 12),)
         for day in days[::2]:
             work = {"service": "synthese-entretien", "instance": "web-01", "spans": 200, "units_micro": micro(200)}
             yield _of(f"synthesis/{day}", day, 15, 30, tokens=tokens, **work)

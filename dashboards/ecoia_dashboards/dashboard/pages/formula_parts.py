@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ecoia.exploring import HostedUse
 from ecoia.impact.embodied import MICROGRAMS_PER_KG
 from ecoia.report import Quantity
 from ecoia_dashboards.cleaning import clean
@@ -66,18 +67,30 @@ def hosted_table(content: Formula, reading: Reading, language: Language) -> Tabl
             reading.names.get(each.service, each.service) or language.t("aucun service"),
             each.tokens_out,
             None if each.kg_per_million is None else Quantity(each.kg_per_million, "kgCO2e"),
-            None if each.kg_per_million is None else Quantity(each.tokens_out / _MILLION * each.kg_per_million, "kgCO2e"),
+            language.t("non dénombrés") if each.uncounted_out and not each.requests else each.requests,
+            None if each.kg_per_request is None else Quantity(each.kg_per_request, "kgCO2e"),
+            None if each.kg_per_million is None else Quantity(_of_calls(each), "kgCO2e"),
         )
         for each in content.hosted
     )
-    total = math.fsum(each.tokens_out / _MILLION * (each.kg_per_million or 0.0) for each in content.hosted)
+    total = math.fsum(map(_of_calls, content.hosted))
     figure = content.co2e_api.value
     agree = figure is not None and math.isclose(total, figure, rel_tol=_CLOSE)
     foot: tuple[tuple[Cell, ...], ...] = (
-        (language.t("Somme des modèles"), "", sum(each.tokens_out for each in content.hosted), None, Quantity(total, "kgCO2e")),
+        (
+            language.t("Somme des modèles"),
+            "",
+            sum(each.tokens_out for each in content.hosted),
+            None,
+            sum(each.requests for each in content.hosted),
+            None,
+            Quantity(total, "kgCO2e"),
+        ),
         (
             language.t("Chiffre de la page"),
             "",
+            None,
+            None,
             None,
             language.t("égal") if agree else language.t("différent"),
             Quantity(figure, "kgCO2e", reason=content.co2e_api.reason),
@@ -88,7 +101,15 @@ def hosted_table(content: Formula, reading: Reading, language: Language) -> Tabl
         Heading(language.t("Service")),
         Heading(language.t("Jetons produits"), FIGURE),
         Heading(language.t("× CO₂e par million de jetons"), FIGURE),
+        Heading(language.t("+ appels"), FIGURE),
+        Heading(language.t("× CO₂e par appel"), FIGURE),
         Heading(language.t("= CO₂e"), FIGURE),
     )
-    title = language.t("Modèles externes : jetons produits × facteur du modèle (EcoLogits)")
+    title = language.t("Modèles externes : jetons produits et appels × facteurs du modèle (EcoLogits)")
     return Table("hosted", title, headings, lines, "", foot)
+
+
+def _of_calls(it: HostedUse) -> float:
+    """Return the CO2e of a use in kg: so much a token produced, a request and, where its provider says so, a token read in."""
+    tokens = it.tokens_out * (it.kg_per_million or 0.0) + it.tokens_in * (it.kg_per_million_in or 0.0)
+    return tokens / _MILLION + it.requests * (it.kg_per_request or 0.0)

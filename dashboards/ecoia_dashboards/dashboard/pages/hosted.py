@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ecoia.exploring import HostedUse
-from ecoia.impact.hosted import ESTIMATED, UNMEASURED, Hypotheses
+from ecoia.impact.hosted import ESTIMATED, UNMEASURED
+from ecoia.impact.hosted_estimates import PROVIDER_ALIASES, Hypotheses
 from ecoia.report import Quantity
+from ecoia.report.quantities import ranged
 from ecoia.semconv import PROVIDER_PHASES
 from ecoia_dashboards import wording
 from ecoia_dashboards.cleaning import clean
@@ -58,7 +61,8 @@ def read(reading: Reading) -> Hosted:
     check_names(reading)
     whole = reading.explorer.selected(reading.selection)
     uses = tuple(clean(each) for each in reading.explorer.hosted(reading.selection))
-    used = {(each.provider, each.model) for each in uses if each.standing == ESTIMATED}
+    estimated = [each for each in uses if each.standing == ESTIMATED]
+    used = {(name, each.model) for each in estimated for name in (each.provider, PROVIDER_ALIASES.get(each.provider))}
     hypotheses = tuple(each for each in reading.report.model_hypotheses if (each.provider, each.model) in used)
     known = whole.headline.breakdown.get("co2e_api", whole.co2e_api)
     return Hosted(known, whole.headline.lacking.get("co2e_api"), uses, _units(uses, reading), hypotheses)
@@ -126,10 +130,12 @@ def _lead(content: Hosted, language: Language) -> str:
         return ""
     said = [
         language.t(
-            "Personne ne mesure ces serveurs ici : le CO₂e est estimé d’après les jetons (fragments de mots) produits. Les "
-            "analyses publiées par les fournisseurs s’en écartent de 7 à 26 fois : l’intervalle ne couvre pas cet écart."
+            "Personne ne mesure ces serveurs ici : le CO₂e est estimé d’après les jetons (fragments de mots) produits et le "
+            "nombre d’appels. Une analyse publiée (Mistral Large 2, juillet 2025) trouve 24 fois plus : la borne haute l’intègre."
         )
     ]
+    if any(each.is_lower_bound for each in content.uses):
+        said.append(language.t("Des appels n’ont pas été dénombrés : seuls leurs jetons comptent, et le CO₂e est un minimum."))
     unmeasured = content.of(UNMEASURED)
     if unmeasured:
         tokens = sum(each.tokens_in + each.tokens_out for each in unmeasured)
@@ -161,30 +167,60 @@ def _uses(content: Hosted, reading: Reading, language: Language) -> Table:
             _where(each, reading, language),
             each.model,
             each.provider,
+            _requests(each, language),
             each.tokens_in,
             each.tokens_out,
             each.rows,
             each.co2e if each.standing == ESTIMATED else None,
+            each.energy if each.standing == ESTIMATED else None,
+            each.water if each.standing == ESTIMATED else None,
+            None if each.input_factor is None else language.t("× %(factor)s", factor=language.number(each.input_factor, 2)),
             _per_unit(each, content),
             _standing(each, language),
         )
         for each in uses
     )
-    whole = [sum(getattr(each, name) for each in uses) for name in ("tokens_in", "tokens_out", "rows")]
-    foot = ((language.t("Ensemble"), "", "", *whole, content.co2e, None, ""),)
+    whole = [sum(getattr(each, name) for each in uses) for name in ("requests", "tokens_in", "tokens_out", "rows")]
+    foot = ((language.t("Ensemble"), "", "", *whole, content.co2e, _sum(uses, "energy"), _sum(uses, "water"), None, None, ""),)
     headings = (
         Heading(language.t("Service")),
         Heading(language.t("Modèle")),
         Heading(language.t("Fournisseur"), TEXT, less_important=True),
+        Heading(language.t("Appels dénombrés"), FIGURE),
         Heading(language.t("Jetons reçus"), FIGURE, less_important=True),
         Heading(language.t("Jetons produits"), FIGURE),
         Heading(language.t("Lignes des relevés"), FIGURE, less_important=True),
         Heading(language.t("CO₂e estimé"), FIGURE),
+        Heading(language.t("Énergie chez le fournisseur"), FIGURE, less_important=True),
+        Heading(language.t("Eau"), FIGURE, less_important=True),
+        Heading(language.t("CO₂e si les jetons reçus comptaient, au plus"), FIGURE, less_important=True),
         Heading(language.t("CO₂e par unité rendue"), FIGURE, less_important=True),
         Heading(language.t("Ce qu’il en est fait"), TEXT, less_important=True),
     )
-    subtitle = language.t("Jetons par service, phase et modèle ; une ligne de relevé couvre une demi-heure au plus")
+    subtitle = language.t(
+        "Jetons par service, phase et modèle ; énergie et eau sont celles du fournisseur, avec l’étendue des hypothèses, et "
+        "n’entrent dans aucun total"
+    )
     return Table("uses", _uses_title(content, reading, language), headings, lines, subtitle, foot)
+
+
+def _requests(it: HostedUse, language: Language) -> Cell:
+    """Count calls; say where some, or all, are of before they were counted."""
+    if not it.uncounted_out:
+        return it.requests
+    return language.t("%(count)s et d’autres", count=language.whole(it.requests)) if it.requests else language.t("non dénombrés")
+
+
+def _sum(uses: Sequence[HostedUse], name: str) -> Quantity | None:
+    """Add up energy or water of the estimated uses; the ends of their ranges add up, as they share EcoLogits' hypotheses."""
+    parts: list[Quantity] = [getattr(each, name) for each in uses if each.standing == ESTIMATED]
+    if not parts:
+        return None
+    value, low, high = (
+        math.fsum(each.value or 0.0 if (end := getattr(each, bound)) is None else end for each in parts)
+        for bound in ("value", "low", "high")
+    )
+    return Quantity(value, parts[0].unit, low, high) if low < high else Quantity(value, parts[0].unit)
 
 
 def _per_unit(it: HostedUse, content: Hosted) -> Quantity | None:
@@ -246,11 +282,10 @@ def _hypotheses(content: Hosted, language: Language) -> Table:
     lines: tuple[tuple[Cell, ...], ...] = tuple(
         (
             language.t("%(provider)s, %(model)s", provider=each.provider, model=each.model),
-            _parameters(each, language),
-            language.t("publiée") if each.architecture_published else language.t("non publiée"),
-            language.zone(each.zone),
-            Quantity(each.central_kg, "kgCO2e", each.low_kg, each.high_kg),
-            f"EcoLogits {each.ecologits_version}",
+            *_supposed(each, language),
+            ranged((each.low_kg, each.high_kg), "kgCO2e", None),
+            ranged((1000 * each.request_low_kg, 1000 * each.request_high_kg), "gCO2e", None),
+            _source(each, language),
         )
         for each in content.hypotheses
     )
@@ -259,11 +294,32 @@ def _hypotheses(content: Hosted, language: Language) -> Table:
         Heading(language.t("Paramètres (milliards)")),
         Heading(language.t("Architecture"), TEXT, less_important=True),
         Heading(language.t("Zone supposée")),
+        Heading(language.t("PUE, WUE supposés"), TEXT, less_important=True),
         Heading(language.t("CO₂e par million de jetons produits"), FIGURE),
-        Heading(language.t("Version"), TEXT, less_important=True),
+        Heading(language.t("CO₂e par appel"), FIGURE),
+        Heading(language.t("Source"), TEXT, less_important=True),
     )
     subtitle = language.t("L’intervalle est celui des hypothèses d’EcoLogits ; celui du total y ajoute l’erreur du modèle")
     return Table("hypotheses", language.t("Ce que les estimations supposent"), headings, lines, subtitle)
+
+
+def _supposed(it: Hypotheses, language: Language) -> tuple[Cell, ...]:
+    """Say what EcoLogits supposes of a model and its servers; nothing where the provider says what calls take."""
+    if it.source:
+        return (None,) * 4
+    zone = language.zone(it.zone)
+    return (
+        _parameters(it, language),
+        language.t("publiée") if it.architecture_published else language.t("non publiée"),
+        language.t("%(zone)s, d’un autre fournisseur", zone=zone) if it.zone_of_another else zone,
+        language.t("%(pue)s ; %(wue)s L/kWh", pue=it.pue, wue=it.wue),
+    )
+
+
+def _source(it: Hypotheses, language: Language) -> str:
+    if not it.source:
+        return f"EcoLogits {it.ecologits_version}"
+    return language.t("%(source)s, %(day)s", source=it.source, day=language.day(it.dated))
 
 
 def _parameters(it: Hypotheses, language: Language) -> str:

@@ -17,6 +17,7 @@ REASONS = (
     "equipment-incomplete",  # some machines are not in equipment.yaml
     "no-calls",  # no call to a hosted model was recorded
     "calls-unmeasured",  # some calls were to a model that has no estimate
+    "requests-uncounted",  # some calls are of before ecoia counted them: only their tokens are in the figure
     "no-wue",  # some of the energy has no WUE
     "no-water-factor",  # some of the energy has no water factor
     "no-reference",  # no target names reference quarters

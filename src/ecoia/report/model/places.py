@@ -57,6 +57,10 @@ class TokensUsed:
     """Tokens exchanged with a model.
 
     ``standing``: ``estimated``; ``metered``, on a device that is measured, so left out; or ``unmeasured``, for the ``reason``.
+    ``requests`` are those of tokens whose calls were counted; those of ``uncounted_out`` were not, which makes the estimate a
+    lower bound where a request takes something by itself. ``cached_in`` and ``reasoning`` are parts as far as they were told,
+    beside the tokens of which they were not. Energy (``low_kwh``...) and water (``low_litres``...) are the provider's, and in no
+    total of ours. ``input_factor`` is how much more ``central_kg`` would be if input counted: an upper bound, in no other figure.
     """
 
     service: str | None
@@ -73,6 +77,19 @@ class TokensUsed:
     high_kg: float | None
     record_ids: tuple[str, ...] = ()  # the first of the ``records`` that hold them
     records: int = 0
+    requests: int = 0
+    uncounted_out: int = 0
+    cached_in: int = 0
+    cached_untold_in: int = 0
+    reasoning: int = 0
+    reasoning_untold_out: int = 0
+    is_lower_bound: bool = False
+    making_kg: float | None = None
+    low_kwh: float | None = None
+    high_kwh: float | None = None
+    low_litres: float | None = None
+    high_litres: float | None = None
+    input_factor: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ecoia.impact.doublecounting import ListedRefusal
 from ecoia.impact.grid import FactorGap
-from ecoia.impact.hosted import Hypotheses
+from ecoia.impact.hosted_estimates import Hypotheses
 from ecoia.impact.ledger_gaps import LedgerGap, LedgerShortfall
 from ecoia.impact.recalculation import Recalculation
 from ecoia.report.model.changes import DeclaredChange, QuarterChange, TrendPoint
@@ -119,7 +119,7 @@ class QuarterlyReport:
     headline: Headline = NO_HEADLINE
     declared_changes: tuple[DeclaredChange, ...] = ()
     declared_since: str | None = None  # name of the publication that the declarations are compared with
-    method_version: str = "3"
+    method_version: str = "4"
     schema: int = REPORT_SCHEMA
 
     def consumed(self, trajectory: str | None) -> Quantity:
