@@ -156,6 +156,17 @@ def test_what_is_alone_on_its_host_its_card_or_goes_by_a_statement_is_as_sure_as
     assert deviation(by_service(one_card, EXACT | ATTRIBUTION)["a"]) > 1.1
 
 
+def test_of_a_host_recorded_whole_one_service_has_no_error_of_attribution_and_two_have() -> None:
+    alone = [used("a", 3, scope="host", pid=1), used("a", 1, scope="host", pid=1, hour="10:30", phase="inference")]
+    assert {deviation(part) for part in by_service(alone, EXACT | ATTRIBUTION).values()} == {1.0}
+    both = [used("a", 3, scope="host", pid=1), used("b", 1, scope="host", pid=1)]
+    found = by_service(both, EXACT | ATTRIBUTION)
+    assert 1.0 < deviation(found["a"]) < deviation(found["b"])
+    assert deviation(Estimate.total(found.values())) == pytest.approx(1.0)
+    with_rest = [used("a", 3, scope="host", pid=1), used("", 1, scope="host", pid=1, kind="unattributed")]
+    assert deviation(by_service(with_rest, EXACT | ATTRIBUTION)["a"]) > 1.0, "what was outside of spans is shared out as well"
+
+
 # --- estimates travel -------------------------------------------------------------------------------------------------
 
 
