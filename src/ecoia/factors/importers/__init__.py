@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from ecoia.errors import FactorError
+from ecoia.errors import FactorError, UsageError
 from ecoia.factors import files, tables
 from ecoia.factors.importers.registry import PublisherFile, publishers
 from ecoia.factors.model import FactorSet
 from ecoia.factors.tables import Faults
+from ecoia.keeping.office_tables import text_of
 
-__all__ = ["GENERIC", "Imported", "read_as"]
+__all__ = ["GENERIC", "Imported", "kind_of", "read_as"]
 
 GENERIC = "generic"
 """The kind of a generic or normalised CSV, which no publisher has of its own (see ``files``)."""
@@ -37,6 +38,34 @@ class Imported:
     factors: FactorSet
     text: str
     left_out: Mapping[str, int]
+
+
+def kind_of(path: Path, encoding: str | None = None) -> str:
+    """Recognise the form of a file by its first line, as ``read_as`` names it.
+
+    Args:
+        path: The file.
+        encoding: Its encoding. None: UTF-16 or UTF-8 by its marks, else UTF-8, else CP1252.
+
+    Raises:
+        UsageError: It is in no form that is known, or in several: the message names them.
+        FactorFileError: It cannot be read.
+        LookupError: There is no such encoding.
+
+    Example:
+        ``kind_of(Path("eCO2mix_2025.xls"))`` is ``"eco2mix"``
+    """
+    data = tables.read_bytes(path)
+    text = text_of(data, path) if encoding is None else tables.decode(data, encoding, Faults(path.name))
+    header = text.partition("\n")[0].strip("\r\ufeff")
+    found = [name for name, publisher in publishers().items() if publisher.recognises(header)]
+    if header.startswith("#") or {*files.NEEDED} <= {each.strip() for each in header.split(",")}:
+        found.append(GENERIC)
+    if len(found) == 1:
+        return found[0]
+    kinds = ", ".join(found or (*publishers(), GENERIC))
+    why = "its first line fits several forms" if found else "its first line fits no form that is known"
+    raise UsageError(f"'{path}': {why}: name the form with --as ({kinds})")
 
 
 def read_as(path: Path, kind: str, given: Mapping[str, str], timezone: tzinfo, *, encoding: str | None = None) -> Imported:

@@ -139,4 +139,5 @@ PUBLISHER = Publisher(
     encoding=lambda data: "utf-8",
     details={"title": "Electricity Maps: carbon intensity of consumption"},
     read=read,
+    recognises=lambda header: {_TIME.casefold(), "zone id"} <= {each.strip(' "').casefold() for each in header.split(",")},
 )
