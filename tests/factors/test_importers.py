@@ -24,7 +24,7 @@ def read(file):
     file.left_out["notice"] += 1
     yield FactorValue(1, "FRA", 0, HALF_HOUR_NS, float(file.text), "direct", "production", "Someone")
 
-PUBLISHER = Publisher("someone", lambda data: "utf-8", {"licence": "CC0-1.0"}, read)
+PUBLISHER = Publisher("someone", {"licence": "CC0-1.0"}, read)
 """
 
 

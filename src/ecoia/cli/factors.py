@@ -167,7 +167,7 @@ def import_file(
         typer.Option("--retrieved-on", metavar="DAY", help="Day on which the file was retrieved.", show_default="today"),
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option("--encoding", help="The file's encoding, if it is not the publisher's usual one.")
+        str | None, typer.Option("--encoding", help="The file's encoding, if it is not UTF-8, UTF-16 or CP1252.")
     ] = None,
 ) -> None:
     """Import a publisher's file into the catalogue, as a set of its own.

@@ -17,7 +17,6 @@ from ecoia.factors import files, tables
 from ecoia.factors.importers.registry import PublisherFile, publishers
 from ecoia.factors.model import FactorSet
 from ecoia.factors.tables import Faults
-from ecoia.keeping.office_tables import text_of
 
 __all__ = ["GENERIC", "Imported", "kind_of", "read_as"]
 
@@ -45,7 +44,7 @@ def kind_of(path: Path, encoding: str | None = None) -> str:
 
     Args:
         path: The file.
-        encoding: Its encoding. None: UTF-16 or UTF-8 by its marks, else UTF-8, else CP1252.
+        encoding: Its encoding. None: told by its bytes, as ``tables.decode`` says.
 
     Raises:
         UsageError: It is in no form that is known, or in several: the message names them.
@@ -56,7 +55,7 @@ def kind_of(path: Path, encoding: str | None = None) -> str:
         ``kind_of(Path("eCO2mix_2025.xls"))`` is ``"eco2mix"``
     """
     data = tables.read_bytes(path)
-    text = text_of(data, path) if encoding is None else tables.decode(data, encoding, Faults(path.name))
+    text = tables.decode(data, encoding, Faults(path.name))
     header = text.partition("\n")[0].strip("\r\ufeff")
     found = [name for name, publisher in publishers().items() if publisher.recognises(header)]
     if header.startswith("#") or {*files.NEEDED} <= {each.strip() for each in header.split(",")}:
@@ -77,7 +76,7 @@ def read_as(path: Path, kind: str, given: Mapping[str, str], timezone: tzinfo, *
         given: Details (``files.DETAILS``) that override the publisher's; ``id`` and ``retrieved_on`` are required. ``zone``
             names the zone of a file that does not, ``resolution`` how long its lines hold.
         timezone: Civil time in which the days of a generic file begin.
-        encoding: Encoding of a file that is not in its publisher's.
+        encoding: Its encoding. None: told by its bytes, as ``tables.decode`` says.
 
     Raises:
         FactorError: There is no such kind.
@@ -94,7 +93,7 @@ def read_as(path: Path, kind: str, given: Mapping[str, str], timezone: tzinfo, *
     if kind not in known:
         raise FactorError(f"no kind of factor file '{kind}': choose one of {', '.join((*known, GENERIC))}")
     publisher, data, faults = known[kind], tables.read_bytes(path), Faults(path.name)
-    text = tables.decode(data, encoding or publisher.encoding(data), faults)
+    text = tables.decode(data, encoding, faults)
     description = files.read_details({**publisher.details, **details}, data, faults)
     left_out = Counter[str]()
     values = list(publisher.read(PublisherFile(text, given, faults, left_out)))
@@ -104,7 +103,6 @@ def read_as(path: Path, kind: str, given: Mapping[str, str], timezone: tzinfo, *
 
 def _read_generic(path: Path, details: Mapping[str, str], timezone: tzinfo, encoding: str | None) -> Imported:
     data = tables.read_bytes(path)
-    if encoding is not None:
-        data = tables.decode(data, encoding, Faults(path.name)).encode()
+    data = tables.decode(data, encoding, Faults(path.name)).encode()
     factors, description = files.parse_generic(data, path.name, timezone, details)
     return Imported(factors, files.render(factors, description), {})
