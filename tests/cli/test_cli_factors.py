@@ -115,7 +115,7 @@ def test_a_failed_import_leaves_what_was_there(organisation: Path) -> None:
 def test_eco2mix_comes_in_as_a_sensitivity(organisation: Path) -> None:
     rows = [("2026-06-01", "00:00", "17"), ("2026-06-01", "00:30", "ND"), ("2026-06-01", "01:00", "18")]
     Path("eCO2mix_RTE.xls").write_bytes(xls(rows).encode("cp1252"))
-    result = ecoia("factors", "import", "eCO2mix_RTE.xls", "--as", "eco2mix")
+    result = ecoia("factors", "import", "eCO2mix_RTE.xls")
     assert result.exit_code == 0
     assert "2 factors of FRA (direct, production)" in result.stdout
     assert "1 line left out: no value" in result.stderr

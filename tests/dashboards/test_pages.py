@@ -30,7 +30,7 @@ from ecoia_dashboards import svg, wording
 from ecoia_dashboards.language import LANGUAGES, catalogue_path
 from ecoia_dashboards.pages import render_report, view
 from support.organisation import COMMITMENTS, write_catalogue
-from support.records import kwh, record
+from support.records import DECLARED, kwh, record
 from support.reports import SEAL, full_report, large_report, poisoned, sample_report, varying_report
 from support.settings import make_settings
 
@@ -767,3 +767,23 @@ def test_the_summary_tells_co2e_at_constant_factor_and_the_quarters_own_factors_
     assert f"usage au facteur d’émission de {report.reference_year}" in summary
     assert "987,0" not in summary
     assert "987,0" in page, "the annexes have them all"
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"), [("fr", "Services concernés\N{NARROW NO-BREAK SPACE}:"), ("en", "Services concerned:")]
+)
+def test_services_that_share_a_host_are_named_as_less_sure_beside_programs_that_nobody_measures(
+    tmp_path: Path, lang: str, said: str
+) -> None:
+    """Declared energy is a statement, and no share of a host."""
+    found = build_report(
+        fold([record(cpu=kwh(3)), record(cpu=kwh(2), service="analyse-cv", methods={"cpu": DECLARED}, ram=None)]),
+        Quarter(2026, 4),
+        settings=make_settings(),
+        catalogue=write_catalogue(tmp_path),
+        factors=default_factors(),
+    )
+    page = re.sub(r"\s", " ", render_report(found, lang))
+    (sentence,) = re.findall(re.sub(r"\s", " ", said) + r" ([^<]*)", page)
+    assert "vadore" in sentence
+    assert "cv" not in sentence.lower()

@@ -315,6 +315,18 @@ def test_a_run_emits_what_its_own_half_hours_did(explorer: Explorer, quarter: st
         explorer.hours(of_run)
 
 
+@pytest.mark.parametrize("quarter", QUARTERS)
+def test_the_report_says_of_runs_what_their_own_pages_say(explorer: Explorer, quarter: str) -> None:
+    report, lines = explorer.report(quarter), {(it.service, it.phase, it.run_id): it for it in explorer.runs(whole(quarter))}
+    for used in report.costliest_runs:
+        same(used.energy, lines[used.service, used.phase, used.run_id].energy)
+    for saving in (each for each in report.savings if each.kind == "lost-runs"):
+        lost = [lines[saving.service, saving.phase or "", run] for run in saving.runs]
+        assert saving.microjoules == sum(each.microjoules for each in lost)
+        assert saving.energy.value == pytest.approx(math.fsum(each.energy.value or 0.0 for each in lost), rel=1e-12)
+        assert saving.co2e.value == pytest.approx(math.fsum(each.co2e.value or 0.0 for each in lost), rel=1e-12)
+
+
 def test_calls_are_those_of_the_report(explorer: Explorer) -> None:
     for quarter in ("2026Q2", "2026Q3"):
         report, found = explorer.report(quarter), explorer.hosted(whole(quarter))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.factor_files import Read, refused
 
 ADEME_HEADER = (
@@ -60,11 +62,15 @@ def test_average_mixes_of_the_base_carbone_are_read(read: Read) -> None:
     assert sum(found.left_out.values()) == 6, "each line that is not taken is counted, with its reason"
 
 
-def test_a_wrong_value_or_encoding_of_the_base_carbone_refuses_the_file(read: Read) -> None:
+def test_a_wrong_value_of_the_base_carbone_refuses_the_file(read: Read) -> None:
     said = refused(read, ademe(mix(value="x"), mix("2022", "34,0"), mix("2021", "-0,1")), "ademe", encoding="cp1252")
     for line, remedy in ((2, "write a number"), (3, "above 2,000"), (4, "not negative")):
         assert any(
             text.startswith(f"file.csv:{line}, field 'Total poste non décomposé'") and remedy in text for text in said.split("\n")
         )
-    assert "give --encoding utf-8" in refused(read, ademe(mix()), "ademe")
-    assert len(read(ademe(mix()), "ademe", as_encoding="utf-8").factors.factors) == 1
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16"])
+def test_the_base_carbone_is_read_as_published_and_as_a_spreadsheet_saved_it(read: Read, encoding: str) -> None:
+    (found,) = read(ademe(mix()), "ademe", encoding=encoding).factors.factors
+    assert (found.zone, found.value_g_per_kwh, found.basis) == ("FRA", 34.0, "consumption")

@@ -114,11 +114,12 @@ def test_a_wrong_line_of_eco2mix_refuses_the_file(read: Read, rows: list[tuple[s
     assert remedy in refused(read, xls(rows), "eco2mix", encoding="cp1252")
 
 
-def test_unicode_text_of_a_spreadsheet_is_named_and_read_where_it_is_said(read: Read) -> None:
+def test_unicode_text_of_a_spreadsheet_is_read(read: Read) -> None:
     text = xls([("2026-06-01", "00:00", "21"), ("2026-06-01", "00:30", "22")])
     for kind, written in (("eco2mix", text), ("generic", generic("FRA,2025-01-01,2026-01-01,41"))):
-        assert "--encoding utf-16" in refused(read, written, kind, encoding="utf-16")
-        assert read(written, kind, encoding="utf-16", as_encoding="utf-16").factors.factors
+        found, plain = (read(written, kind, encoding=each).factors.factors for each in ("utf-16", "utf-8"))
+        assert [each.value_g_per_kwh for each in found] == [each.value_g_per_kwh for each in plain]
+        assert "not utf-8" in refused(read, written, kind, encoding="utf-16", as_encoding="utf-8")
 
 
 def test_a_regional_file_has_no_rate_and_says_so(read: Read) -> None:

@@ -188,6 +188,17 @@ def test_requests_that_share_a_card_are_as_sure_as_what_they_share_it_by(way: st
     assert deviation(counters) == pytest.approx(1.25), "the meter's error stays what it is"
 
 
+def test_of_a_host_recorded_whole_one_service_has_no_error_of_attribution_and_two_have() -> None:
+    alone = [used("a", 3, scope="host", pid=1), used("a", 1, scope="host", pid=1, hour="10:30", phase="inference")]
+    assert {deviation(part) for part in by_service(alone, EXACT | ATTRIBUTION).values()} == {1.0}
+    both = [used("a", 3, scope="host", pid=1), used("b", 1, scope="host", pid=1)]
+    found = by_service(both, EXACT | ATTRIBUTION)
+    assert 1.0 < deviation(found["a"]) < deviation(found["b"])
+    assert deviation(Estimate.total(found.values())) == pytest.approx(1.0)
+    with_rest = [used("a", 3, scope="host", pid=1), used("", 1, scope="host", pid=1, kind="unattributed")]
+    assert deviation(by_service(with_rest, EXACT | ATTRIBUTION)["a"]) > 1.0, "what was outside of spans is shared out as well"
+
+
 # --- estimates travel -------------------------------------------------------------------------------------------------
 
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoia.catalogue import Catalogue
-from ecoia.factors import default_factors
+from ecoia.factors import FactorSet, default_factors
 from ecoia.periods import Quarter
 from ecoia.records import Record, fold
 from ecoia.report import SAVINGS, UNSUPPORTED, QuarterlyReport, build_report
 from ecoia.report.sobriety import MOST_COMPARED
+from support.factor_sets import half_hourly
 from support.organisation import write_catalogue
 from support.records import kwh, outcome, record
 from support.settings import make_settings
@@ -55,6 +56,33 @@ def test_on_the_front_is_what_no_run_equals_for_less(tmp_path: Path, direction: 
     assert set(found.front) == front
     assert [each.run_id for each in found.runs] == ["run-000", "run-001", "run-002", "run-003"]
     assert (found.metric, found.better, found.left_out) == ("score", "higher" if direction == HIGHER else "lower", 0)
+
+
+def test_lost_runs_have_the_co2e_of_their_own_hours(tmp_path: Path) -> None:
+    """The mean of the phase would give the run that failed at 100 g a kWh the 55 g of both."""
+    hours = FactorSet(half_hourly("FRA", "2026-10-01T00:00", [10.0, 10.0, 100.0, 100.0]))
+    records = [*run(0, 1), *run(1, 1, result="failed")]
+    found = build_report(
+        fold([*records, outcome("2026-10-20T10:00", "run-000", "ok")]),
+        Quarter(2026, 4),
+        settings=make_settings(zone="FRA"),
+        catalogue=write_catalogue(tmp_path, services=SERVICES % HIGHER),
+        factors=hours,
+    )
+    (saving,) = [each for each in found.savings if each.kind == "lost-runs"]
+    assert saving.runs == ("run-001",)
+    assert saving.energy.value == pytest.approx(1, rel=1e-12)
+    assert saving.co2e.value == pytest.approx(0.1, rel=1e-12)
+
+
+def test_runs_that_are_all_lost_have_the_whole_of_their_phase(tmp_path: Path) -> None:
+    """The sums of runs are the report's own: nothing of it is lost or doubled between them, interval included."""
+    records = [each for number in range(3) for each in run(number, 1 + number, result="failed")]
+    found = report(tmp_path, records)
+    (saving,) = [each for each in found.savings if each.kind == "lost-runs"]
+    (work,) = [each.measure for each in found.results if each.phase == "training"]
+    assert saving.microjoules == work.energy_components_microjoules
+    assert (saving.energy, saving.co2e) == (work.energy, work.co2e)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from ecoia.catalogue import Equipment
 from ecoia.factors import default_factors
-from ecoia.impact.cell_sums import CellSums
+from ecoia.impact.cell_sums import CellSums, sums_of_runs
 from ecoia.impact.embodied import embodied_shares, life_ends, without_equipment
 from ecoia.impact.hosted import token_uses
 from ecoia.impact.ledger_sums import LedgerSums
@@ -76,6 +76,19 @@ def _of(sums: LedgerSums, start_ns: int, end_ns: int) -> dict[str, Any]:
         "undescribed": without_equipment(sums.strands, EQUIPMENT, start_ns, end_ns, PARIS),
         "half_hours": _half_hours(sums),
         "cells": _cells(sums, PARAMETERS),
+        "cells_of_runs": _cells_of_runs(sums, PARAMETERS),
+    }
+
+
+def _cells_of_runs(sums: LedgerSums, parameters: AssessmentParameters) -> dict[Any, Any]:
+    runs, factors = sums_of_runs(sums, parameters)
+    uses = factors.uses
+    for run, cells in runs.items():
+        assert sum(each.microjoules for each in cells.values()) == sums.run_microjoules[run]
+    return {
+        (run, key.component, key.status, key.name, key.zone, str(uses[key.factor_use] if key.factor_use >= 0 else key)): each
+        for run, cells in runs.items()
+        for key, each in cells.items()
     }
 
 

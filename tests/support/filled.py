@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ecoia.exploring import Explorer, fill
 from ecoia.exploring.state import State
-from ecoia.factors import default_factors
+from ecoia.factors import FactorSet, default_factors
 from ecoia.impact.inputs import Inputs
 from ecoia.records import Record, Row, fold
 from ecoia.settings import Settings
@@ -52,15 +52,18 @@ def fill_sample(folder: Path, rows: Sequence[Row], steps: list[str] | None = Non
     return fill(folder / "filled", inputs, settings, source="journal", begin=lambda done, of, what: told.append(what))
 
 
-def filled_explorer(folder: Path, records: Iterable[Record], services: str) -> Explorer:
+def filled_explorer(folder: Path, records: Iterable[Record], services: str, factors: FactorSet | None = None) -> Explorer:
     """Fill a folder from some records.
 
     Args:
         folder: A temporary folder.
         records: The records.
         services: Text of the register.
+        factors: Emission factors. None: those that ecoia brings.
     """
     catalogue = write_catalogue(folder / "catalogue", services=services, charter=CHARTER)
     settings = make_settings(zone="FRA", timezone="Europe/Paris", catalogue=str(folder / "catalogue"))
-    fill(folder / "filled", Inputs.of(fold(records), catalogue, default_factors(), settings), settings, source="ledger")
+    fill(
+        folder / "filled", Inputs.of(fold(records), catalogue, factors or default_factors(), settings), settings, source="ledger"
+    )
     return Explorer(folder / "filled")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ecoia.impact.ledger_gaps import LedgerShortfall, known_microjoules
 from ecoia.periods import Quarter
 from ecoia.report import FactorUsed, PhaseDays, Quantity
-from ecoia.semconv import MISSING, NOT_LACKING, STATUSES
+from ecoia.semconv import ESTIMATED, MEASURED, MISSING, NOT_LACKING, STATUSES
 from ecoia_dashboards import wording
 from ecoia_dashboards.language import QuantityColumn
 from ecoia_dashboards.pages.drawing import whole_at_wall
@@ -39,6 +39,16 @@ class Summary(Phrases):
                 share=self.wall_share,
             )
         return self.language.t("Processeurs, cartes graphiques et mémoire ; hors alimentation, ventilation, disques et réseau.")
+
+    @property
+    def sharing_hosts(self) -> str:
+        """Name the services that got a share of a host's energy: neighbours that nobody measures are not in their intervals."""
+        found = {
+            result.service
+            for result in self.report.results
+            if any(each.component != "gpu" and each.status in (MEASURED, ESTIMATED) for each in result.measure.methods)
+        }
+        return self.listed_services(sorted(found))
 
     @property
     def boundary_said(self) -> str:

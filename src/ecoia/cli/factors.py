@@ -149,7 +149,7 @@ def show(set_id: SetId, zone: ZoneOnly = None) -> None:
 @group.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The publisher's file.")],
-    kind: Annotated[Kind, typer.Option("--as", help="Form of the file.")],
+    kind: Annotated[Kind | None, typer.Option("--as", help="Form of the file.", show_default="by its first line")] = None,
     set_id: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="Id of the new set.", show_default="the file's name")
     ] = None,
@@ -167,14 +167,14 @@ def import_file(
         typer.Option("--retrieved-on", metavar="DAY", help="Day on which the file was retrieved.", show_default="today"),
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option("--encoding", help="The file's encoding, if it is not the publisher's usual one.")
+        str | None, typer.Option("--encoding", help="The file's encoding, if it is not UTF-8, UTF-16 or CP1252.")
     ] = None,
 ) -> None:
     """Import a publisher's file into the catalogue, as a set of its own.
 
     A mistake refuses the whole file, and an existing set of the same name stays. The set is not in use until 'ecoia factors use'.
 
-    [dim]$ ecoia factors import eCO2mix_RTE_Annuel-Definitif_2025.xls --as eco2mix --id rte-2025[/dim]
+    [dim]$ ecoia factors import eCO2mix_RTE_Annuel-Definitif_2025.xls --id rte-2025[/dim]
     """
     from ecoia.factors.zones import is_known
 
@@ -221,17 +221,17 @@ def _new_id(set_id: str | None, file: Path) -> str:
     return name
 
 
-def _read_file(file: Path, kind: Kind, said: dict[str, str], timezone: ZoneInfo, encoding: str | None) -> Imported:
+def _read_file(file: Path, kind: Kind | None, said: dict[str, str], timezone: ZoneInfo, encoding: str | None) -> Imported:
     """Read a publisher's file, with the values that the options give where the file has none.
 
     Raises:
-        UsageError: there is no such encoding.
+        UsageError: there is no such encoding, or the form of the file is not recognised.
         FactorFileError: the file has mistakes; the message lists them.
     """
-    from ecoia.factors.importers import read_as
+    from ecoia.factors.importers import kind_of, read_as
 
     try:
-        return read_as(file, kind.value, said, timezone, encoding=encoding)
+        return read_as(file, kind.value if kind else kind_of(file, encoding), said, timezone, encoding=encoding)
     except LookupError as error:
         if isinstance(error, EcoiaError):
             raise

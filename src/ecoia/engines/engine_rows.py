@@ -23,12 +23,12 @@ from ecoia.engines.suspects import Suspect, suspects
 from ecoia.errors import EcoiaError
 from ecoia.impact.conditions import ConditionsLookup
 from ecoia.impact.doublecounting import refuse_doubles
-from ecoia.impact.ledger_sums import Bearer, HalfHourEnergy, LedgerSums, MomentEnergy, Strand, bearer_of, by_quarter
+from ecoia.impact.ledger_sums import Bearer, HalfHourEnergy, LedgerSums, MomentEnergy, Run, Strand, bearer_of, by_quarter
 from ecoia.impact.recorded import RecordedSums
 from ecoia.periods import Quarter
 from ecoia.records import RecordError, Row
 from ecoia.records.columns import check_table, conform, rows_of
-from ecoia.semconv import COMPONENTS, KIND_SPAN
+from ecoia.semconv import COMPONENTS, DEVELOPMENT_PHASES, KIND_SPAN
 
 _END_OF_TIME_NS = (1 << 63) - 1
 _ALL_NS = 1 << 62
@@ -99,8 +99,9 @@ class _Summing:
         sums = by_quarter(kept, self._timezone)
         lines = self._engine.run(plan.strands(self.plain, self._slots.frame), end_ns=self._before_ns)
         self._conserve(lines, brought)
-        self._add_strands(sums, lines)
-        self._add_runs(sums)
+        runs = self._engine.run(plan.runs(self.plain, self._slots.frame), end_ns=self._before_ns)
+        self._add_strands(sums, lines, self._of_development(runs))
+        self._add_runs(sums, runs)
         self._add_covered(sums, kept)
         for found in sums.values():
             found.works = {
@@ -149,7 +150,22 @@ class _Summing:
         whole_energy = sum(whole(self._total, name) for name in ENERGIES) if self._total["rows"] else 0
         conserve("rows by strand", (counted, energy), (self._total["rows"], whole_energy))
 
-    def _add_strands(self, sums: dict[Quarter, LedgerSums], lines: Iterable[Mapping[str, Any]]) -> None:
+    def _of_development(self, runs: Iterable[Mapping[str, Any]]) -> dict[Quarter, tuple[int, int]]:
+        """Count the rows and energy of the runs that make a model, by quarter."""
+        found: dict[Quarter, tuple[int, int]] = {}
+        for line in runs:
+            if line["work_phase"] in DEVELOPMENT_PHASES:
+                quarter = self._slots.quarters[line["quarter"]]
+                rows, energy = found.get(quarter, (0, 0))
+                found[quarter] = rows + line["rows"], energy + sum(whole(line, name) for name in ENERGIES)
+        return found
+
+    def _add_strands(
+        self,
+        sums: dict[Quarter, LedgerSums],
+        lines: Iterable[Mapping[str, Any]],
+        of_runs: Mapping[Quarter, tuple[int, int]],
+    ) -> None:
         strands: dict[tuple[Any, ...], Strand] = {}
         ofs: dict[Quarter, list[Strand]] = {}
         plain_rows: dict[Quarter, int] = {}
@@ -170,10 +186,12 @@ class _Summing:
             start_ns, end_ns = quarter.bounds_ns(self._timezone)
             bounds = start_ns, min(end_ns, self._before_ns)
             sums[quarter].strands += each
-            sums[quarter].condensed = CondensedQuarter(self._engine, self.plain, self._slots, bounds, each, plain_rows[quarter])
+            sums[quarter].condensed = CondensedQuarter(
+                self._engine, self.plain, self._slots, bounds, each, plain_rows[quarter], of_runs.get(quarter, (0, 0))
+            )
 
-    def _add_runs(self, sums: Mapping[Quarter, LedgerSums]) -> None:
-        for line in self._engine.run(plan.runs(self.plain, self._slots.frame), end_ns=self._before_ns):
+    def _add_runs(self, sums: Mapping[Quarter, LedgerSums], runs: Iterable[Mapping[str, Any]]) -> None:
+        for line in runs:
             found = sums[self._slots.quarters[line["quarter"]]]
             run = line["work_service"], line["work_phase"], line["run_id"]
             energy = sum(whole(line, name) for name in ENERGIES)
@@ -267,6 +285,7 @@ class CondensedQuarter:
         bounds_ns: First half-hour of the quarter, and first after it.
         strands: Its strands.
         rows: How many rows they hold.
+        of_runs: Rows and energy of the runs among them that make a model.
     """
 
     def __init__(
@@ -277,16 +296,15 @@ class CondensedQuarter:
         bounds_ns: tuple[int, int],
         strands: Sequence[Strand],
         rows: int,
+        of_runs: tuple[int, int],
     ) -> None:
         self._engine, self._plain, self._slots, self._bounds = engine, plain, slots, bounds_ns
-        self._strands, self._rows = strands, rows
+        self._strands, self._rows, self._of_runs = strands, rows, of_runs
         self._found: dict[Any, list[tuple[int, int]]] = {}
 
     def by_moment(self, lookup: ConditionsLookup) -> Iterator[MomentEnergy]:
         """Give energy by moment."""
-        places = places_of({(strand.instance, strand.zone or "") for strand in self._strands}, lookup)
-        instances = places.frame(self._engine)
-        moments = moments_of(self._engine, places, self._half_hours(places, instances), lookup)
+        instances, moments = self._moments(lookup)
         lines = self._engine.run(plan.cells(self._plain, instances, moments.frame), *self._bounds)
         energy = sum(sum(energies) for strand in self._strands for energies in strand.microjoules if energies is not None)
         conserve(
@@ -295,7 +313,24 @@ class CondensedQuarter:
             (self._rows, energy),
         )
         for line in lines:
-            yield _moment_energy(line, moments)
+            yield _moment_energy(line, _bearer(line), moments)
+
+    def by_run(self, lookup: ConditionsLookup) -> Iterator[tuple[Run, MomentEnergy]]:
+        """Give the energy of each run that makes a model by moment."""
+        if not self._of_runs[0]:
+            return
+        instances, moments = self._moments(lookup)
+        lines = self._engine.run(plan.run_cells(self._plain, instances, moments.frame), *self._bounds)
+        found = sum(line["rows"] for line in lines), sum(whole(line, name) for line in lines for name in ENERGIES)
+        conserve("energy of runs by moment", found, self._of_runs)
+        for line in lines:
+            work = line["work_service"], line["work_phase"]
+            yield (*work, line["run_id"]), _moment_energy(line, work, moments)
+
+    def _moments(self, lookup: ConditionsLookup) -> tuple[Frame, Moments]:
+        places = places_of({(strand.instance, strand.zone or "") for strand in self._strands}, lookup)
+        instances = places.frame(self._engine)
+        return instances, moments_of(self._engine, places, self._half_hours(places, instances), lookup)
 
     def _half_hours(self, places: Places, instances: Frame) -> list[tuple[int, int]]:
         """Return the half-hours with a row, by place: the same under all factors, so found once."""
@@ -316,11 +351,11 @@ class CondensedQuarter:
             yield HalfHourEnergy(line["zone"], line["instance"], line["half_hour_utc_ns"], energy)
 
 
-def _moment_energy(line: Mapping[str, Any], moments: Moments) -> MomentEnergy:
+def _moment_energy(line: Mapping[str, Any], bearer: Bearer, moments: Moments) -> MomentEnergy:
     zone, conditions = moments.met[line["moment"]]
     known = [bool(line[f"{name}_known"]) for name in ENERGIES]
     return MomentEnergy(
-        _bearer(line),
+        bearer,
         zone,
         _methods(line),
         conditions,

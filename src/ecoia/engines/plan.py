@@ -16,7 +16,16 @@ import narwhals as nw
 from ecoia.periods import HALF_HOUR_NS
 from ecoia.records.columns import ROW_COLUMNS
 from ecoia.records.field_rules import ROW_INTEGER_LIMIT
-from ecoia.semconv import COMPONENTS, DECLARED, KIND_IDLE, KIND_OUTCOME, KIND_SPAN, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
+from ecoia.semconv import (
+    COMPONENTS,
+    DECLARED,
+    DEVELOPMENT_PHASES,
+    KIND_IDLE,
+    KIND_OUTCOME,
+    KIND_SPAN,
+    PHASE_UNSPECIFIED,
+    SERVICE_UNSPECIFIED,
+)
 
 LIMB = 1 << 31
 """Limit of a limb, and of an emission factor in micrograms per kWh (2,147 g per kWh)."""
@@ -36,6 +45,7 @@ STRAND = ("kind", "service", "phase", "instance", "zone", "simulated", "devices"
 COUNTS = ("spans", "cpu_ns", "units_micro", "accepted_micro")
 _CELL = ("kind", "service", "phase", *METHODS, "moment")
 _ROW = "half_hour_utc_ns"
+_RUN_CELL = ("run_id", "work_service", "work_phase", *METHODS, "moment")
 _PLAIN = tuple(name for name, column in ROW_COLUMNS.items() if not column.is_nested)
 _WORK = ("kind", "service", "phase", "instance", "start_utc_ns", "end_utc_ns")
 
@@ -229,13 +239,26 @@ def cells(plain: Callable[[Frame], Frame], instances: Frame, moments: Frame) -> 
         moments: By ``place`` and ``half_hour_utc_ns``, the ``moment`` and the ``micrograms_per_kwh``.
     """
 
-    def prepare(frame: Frame) -> Frame:
-        met = _placed(plain(frame), instances).join(moments, on=["place", _ROW], how="inner")
-        return _with_sums(met, ENERGIES).with_columns(part for name in ENERGIES for part in _products(name))
+    return Plan(lambda frame: _at_moments(plain(frame), instances, moments), _CELL, _OF_MOMENTS, columns=(*STRAND, *ENERGIES))
 
-    products = tuple(f"{name}_p{limb}" for name in ENERGIES for limb in (0, 1, 2))
-    known = tuple(f"{name}_known" for name in ENERGIES)
-    return Plan(prepare, _CELL, ("rows", *known, *_limb_names(ENERGIES), *products), columns=(*STRAND, *ENERGIES))
+
+def run_cells(plain: Callable[[Frame], Frame], instances: Frame, moments: Frame) -> Plan:
+    """Sum the same by run, of the runs that make a model. The arguments are those of ``cells``."""
+
+    def prepare(frame: Frame) -> Frame:
+        work = _of_work(plain(frame).filter(nw.col("kind") == KIND_SPAN, ~nw.col("run_id").is_null()))
+        return _at_moments(work.filter(nw.col("work_phase").is_in([*DEVELOPMENT_PHASES])), instances, moments)
+
+    return Plan(prepare, _RUN_CELL, _OF_MOMENTS, columns=(*STRAND, "run_id", *ENERGIES))
+
+
+_PRODUCTS = tuple(f"{name}_p{limb}" for name in ENERGIES for limb in (0, 1, 2))
+_OF_MOMENTS = ("rows", *(f"{name}_known" for name in ENERGIES), *_limb_names(ENERGIES), *_PRODUCTS)
+
+
+def _at_moments(frame: Frame, instances: Frame, moments: Frame) -> Frame:
+    met = _placed(frame, instances).join(moments, on=["place", _ROW], how="inner")
+    return _with_sums(met, ENERGIES).with_columns(part for name in ENERGIES for part in _products(name))
 
 
 def _placed(frame: Frame, instances: Frame) -> Frame:

@@ -32,7 +32,6 @@ from ecoia.impact.energy_cells import CellKey, EnergyCell, ExactSums, bearer_of_
 from ecoia.impact.shared_hosts import Reading, SharedHosts
 from ecoia.periods import utc_datetime
 from ecoia.records import Row
-from ecoia.report.quantities import scaled
 from ecoia.semconv import COMPONENTS, KIND_OUTCOME, KIND_SPAN
 from ecoia.units import from_micro
 
@@ -204,8 +203,10 @@ def took_by_run(data: Data, selection: Selection) -> dict[tuple[str, str, str], 
     """Gather the energy of each run by its service, phase and id."""
     took: dict[tuple[str, str, str], Gathered] = {}
     for file, narrowed in data.files_of(selection):
-        for number, run, *limbs in file.energy("run_days", file.where(narrowed), ("run",)):
+        for number, run, *limbs in file.energy("work_days", file.where(narrowed), ("run",)):
             key = file.keys[number]
+            if not run:
+                continue  # work of a version that belongs to no run
             work = took.setdefault((key.service, key.phase, run), Gathered())
             work.add_energy(key, file.factor_uses, from_limbs(*limbs[:2]), from_limbs(*limbs[2:]))
     data.put_beside_the_rest(took, selection)
@@ -275,13 +276,40 @@ def versions(data: Data, selection: Selection) -> list[VersionUse]:
             used.last_day = max(used.last_day, last)
             used.microjoules += from_limbs(low, high)
             used.units_micro = used.units_micro if units is None else (used.units_micro or 0) + units
-    works = data.parts(selection.only(region=None), "bearer") if found else {}
-    lines = [_version(*place, used, works[f"{place[1]}/{place[2]}"]) for place, used in found.items()]
+    took = _took_by_version(data, selection) if found else {}
+    lines = [_version(*place, used, figures(took.get(place) or Gathered(), data.parameters)) for place, used in found.items()]
     return sorted(lines, key=lambda it: (not it.version, -it.last_day.toordinal(), it.version, it.service, it.phase))
 
 
+def _took_by_version(data: Data, selection: Selection) -> dict[tuple[str, str, str], Gathered]:
+    """Gather the energy of each version by its name, service and phase. What no version has is that of the version ""."""
+    took: dict[tuple[str, str, str], Gathered] = {}
+    for file, narrowed in data.files_of(selection):
+        where = file.where(narrowed)
+        rest: dict[int, list[int]] = {}
+        for number, *limbs in file.energy("wholes" if where.whole else "days", where, ()):
+            rest[number] = [from_limbs(*limbs[:2]), from_limbs(*limbs[2:])]
+        sums = [(number, version, limbs) for number, version, *limbs in file.energy("work_days", where, ("version",)) if version]
+        for number, version, limbs in sums:
+            energy, emitted = from_limbs(*limbs[:2]), from_limbs(*limbs[2:])
+            rest[number][0] -= energy
+            rest[number][1] -= emitted
+            _gathered(took, file, number, version).add_energy(file.keys[number], file.factor_uses, energy, emitted)
+        for number, (energy, emitted) in rest.items():
+            if energy:
+                _gathered(took, file, number, "").add_energy(file.keys[number], file.factor_uses, energy, emitted)
+    data.put_beside_the_rest(took, selection)
+    return took
+
+
+def _gathered(took: dict[tuple[str, str, str], Gathered], file: QuarterFile, number: int, version: str) -> Gathered:
+    key = file.keys[number]
+    found = took.setdefault((version, key.service, key.phase), Gathered())
+    found.language_models |= file.language_models
+    return found
+
+
 def _version(version: str, service: str, phase: str, used: _Used, work: Selected) -> VersionUse:
-    part = used.microjoules / work.microjoules if work.microjoules else 0.0
     return VersionUse(
         version=version,
         service=service,
@@ -289,8 +317,8 @@ def _version(version: str, service: str, phase: str, used: _Used, work: Selected
         first_day=date.fromordinal(used.first_day),
         last_day=date.fromordinal(used.last_day),
         microjoules=used.microjoules,
-        energy=scaled(work.energy, part, "kWh"),
-        co2e=scaled(work.co2e_operational, part, "kgCO2e"),
+        energy=work.energy,
+        co2e=work.co2e_operational,
         units=None if used.units_micro is None else float(from_micro(used.units_micro)),
     )
 

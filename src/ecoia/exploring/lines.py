@@ -161,8 +161,8 @@ class VersionUse:
         first_day: First civil day with a row of it.
         last_day: Last one.
         microjoules: Exact energy of components.
-        energy: The part of the energy of its service and phase, with its interval.
-        co2e: The same of the CO2e of use.
+        energy: Its energy with the building, where its PUE is known.
+        co2e: Its CO2e of use, at the factors of its own half-hours.
         units: Functional units. None: none were counted.
     """
 

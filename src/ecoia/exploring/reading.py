@@ -197,7 +197,7 @@ class QuarterFile:
         """Return the energy of cells that a selection lets through.
 
         Args:
-            table: ``wholes``, ``days``, ``hours`` or ``run_days``. Where runs are chosen, it is ``run_days``.
+            table: ``wholes``, ``days``, ``hours`` or ``work_days``. Where runs are chosen, it is ``work_days``.
             where: The condition of the selection.
             columns: Columns of the table that the sums are apart by.
             also: Further sums to return, as SQL.
@@ -207,7 +207,7 @@ class QuarterFile:
             Lines of the number of a cell key, the columns, ``also``, and the limbs of the energy and of the emissions.
         """
         chosen = [number for number, key in self.keys.items() if where.lets_through(key)]
-        table = "run_days" if where.of_runs else table
+        table = "work_days" if where.of_runs else table
         conditions, parameters = where.when_and_where(with_days=table != "wholes")
         if len(chosen) < len(self.keys):
             conditions.append(f"key IN ({','.join(map(str, chosen))})")

@@ -35,10 +35,10 @@ CREATE TABLE hosts (
   component TEXT, status TEXT, name TEXT, zone TEXT, site INTEGER, service TEXT, phase TEXT, instance TEXT, devices TEXT,
   low INTEGER, high INTEGER
 );
-CREATE TABLE run_days (
-  run TEXT, key INTEGER, instance TEXT, simulated INTEGER, day INTEGER,
+CREATE TABLE work_days (
+  run TEXT, version TEXT, key INTEGER, instance TEXT, simulated INTEGER, day INTEGER,
   low INTEGER, high INTEGER, emitted_low INTEGER, emitted_high INTEGER,
-  PRIMARY KEY (run, key, instance, simulated, day)
+  PRIMARY KEY (run, version, key, instance, simulated, day)
 ) WITHOUT ROWID;
 CREATE TABLE counts (
   service TEXT, phase TEXT, site INTEGER, instance TEXT, day INTEGER, kind TEXT, simulated INTEGER, statuses INTEGER,

@@ -76,9 +76,9 @@ class QuarterWriter:
         return local.toordinal(), local.hour
 
     def _write_energy(self, connection: sqlite3.Connection) -> None:
-        runs = self._by_run()
-        groups = (self._context.activity.strands, *(LedgerSums.of(rows).strands for rows in runs.values()))
-        (sums, *of_runs), factors = fine_sums(groups, self._context.known, self._time)
+        works = self._by_work()
+        groups = (self._context.activity.strands, *(LedgerSums.of(rows).strands for rows in works.values()))
+        (sums, *of_works), factors = fine_sums(groups, self._context.known, self._time)
         uses = ((index, json.dumps(astuple(use)), *bounds) for index, (use, bounds) in enumerate(factors.uses))
         _insert(connection, "factor_uses", uses)
         ids = {key: number for number, key in enumerate(sorted({fine.cell for fine in sums}))}
@@ -104,27 +104,31 @@ class QuarterWriter:
             for (instance, devices), energy in found.items()
         )
         _insert(connection, "hosts", sorted(lines))
-        self._write_run_energy(connection, ids, dict(zip(runs, of_runs, strict=True)))
+        self._write_work_energy(connection, ids, dict(zip(works, of_works, strict=True)))
 
-    def _by_run(self) -> dict[str, list[Row]]:
-        """Return the rows of the work of each run."""
-        found: dict[str, list[Row]] = {}
+    def _by_work(self) -> dict[tuple[str, str], list[Row]]:
+        """Return the rows of work by run and version of the model ("": none), without the work that has neither."""
+        found: dict[tuple[str, str], list[Row]] = {}
         for row in self._rows:
-            if row["run_id"] is not None and row["kind"] == KIND_SPAN:
-                found.setdefault(row["run_id"], []).append(row)
+            named = row["run_id"] or "", row["model_version"] or ""
+            if any(named) and row["kind"] == KIND_SPAN:
+                found.setdefault(named, []).append(row)
         return dict(sorted(found.items()))
 
-    def _write_run_energy(
-        self, connection: sqlite3.Connection, ids: Mapping[CellKey, int], runs: Mapping[str, Mapping[FineKey, ExactSums]]
+    def _write_work_energy(
+        self,
+        connection: sqlite3.Connection,
+        ids: Mapping[CellKey, int],
+        works: Mapping[tuple[str, str], Mapping[FineKey, ExactSums]],
     ) -> None:
-        """Write the energy of each run with the emissions of its own half-hours, by day."""
+        """Write the energy of each run and version with the emissions of its own half-hours, by day."""
         days: dict[tuple[Any, ...], list[int]] = {}
-        for run, sums in runs.items():
+        for work, sums in works.items():
             for fine, found in sums.items():
-                both = days.setdefault((run, ids[fine.cell], fine.instance, fine.simulated, fine.slot[0]), [0, 0])  # type: ignore[index]
+                both = days.setdefault((*work, ids[fine.cell], fine.instance, fine.simulated, fine.slot[0]), [0, 0])  # type: ignore[index]
                 both[0] += found.microjoules
                 both[1] += found.emitted
-        _insert(connection, "run_days", ((*key, *limbs(days[key][0]), *limbs(days[key][1])) for key in sorted(days)))
+        _insert(connection, "work_days", ((*key, *limbs(days[key][0]), *limbs(days[key][1])) for key in sorted(days)))
 
     def _place(self, row: Row) -> tuple[str, str, int, str, int]:
         """Return service, phase, site, instance and day of a row; the end of a run is of the run's service and phase."""

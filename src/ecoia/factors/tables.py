@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from ecoia import limits
 from ecoia.errors import FactorFileError
 from ecoia.factors.model import GREATEST_G_PER_KWH, LIFECYCLE
 from ecoia.keeping.csv_lines import CsvError, csv_lines, first
+from ecoia.keeping.office_tables import encoding_of
 
 
 @dataclass
@@ -75,12 +75,13 @@ def read_bytes(path: Path) -> bytes:
         raise FactorFileError(f"factor file '{path}' cannot be read ({error.strerror}): check the path") from error
 
 
-def decode(data: bytes, encoding: str, faults: Faults) -> str:
-    """Decode a file, and refuse text that was clearly written in another encoding.
+def decode(data: bytes, encoding: str | None, faults: Faults) -> str:
+    """Decode a file.
 
     Args:
         data: Content of the file.
-        encoding: Its expected encoding.
+        encoding: Its encoding. None: as office tables, UTF-16 or UTF-8 by their marks, else UTF-8, else CP1252. No CP1252 text
+            with accents is valid UTF-8 by chance.
         faults: Where mistakes are noted.
 
     Raises:
@@ -88,33 +89,17 @@ def decode(data: bytes, encoding: str, faults: Faults) -> str:
         LookupError: There is no such encoding.
 
     Example:
-        >>> decode(b"zone,start", "utf-8", Faults("grid.csv"))
+        >>> decode(b"zone,start", None, Faults("grid.csv"))
         'zone,start'
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in encoding:
-        faults.add(1, "encoding", "utf-16", "a spreadsheet saved it as Unicode text: give --encoding utf-16")
-        faults.raise_any()
-    if encoding == "cp1252" and _is_accented_utf8(data):
-        faults.add(1, "encoding", "utf-8", "this kind of file is published in CP1252: give --encoding utf-8")
-        faults.raise_any()
+    known = encoding or encoding_of(data)
     try:
-        return data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        return data.decode("utf-8-sig" if known == "utf-8" else known)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        faults.add(line, "encoding", data[error.start : error.start + 1], f"not {encoding}: save it so, or give --encoding")
+        faults.add(line, "encoding", data[error.start : error.start + 1], f"not {known}: save it so, or give --encoding")
         faults.raise_any()
         raise AssertionError from error  # unreachable: raise_any has a mistake to raise
-
-
-def _is_accented_utf8(data: bytes) -> bool:
-    """Return whether data is UTF-8 with accents. No CP1252 text with accents is valid UTF-8 by chance."""
-    if data.isascii():
-        return False
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def table(

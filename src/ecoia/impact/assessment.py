@@ -187,6 +187,7 @@ class Assessment:
 
     Attributes:
         hosts: Which hosts bearers were on.
+        sharing: Which hosts its energy shared, and with what.
 
     Example:
         >>> from ecoia.factors import default_factors
@@ -203,7 +204,7 @@ class Assessment:
         cells = energy_cells(recorded, parameters)
         for cell in cells:
             self._cells.setdefault((bearer_of_key(cell.key), cell.key.site_figures[0]), []).append(cell)
-        self._sharing = sharing or Sharing(recorded.hosts, cells)
+        self.sharing = sharing or Sharing(recorded.hosts, cells)
 
     @classmethod
     def of(cls, recorded: LedgerSums, parameters: AssessmentParameters) -> Assessment:
@@ -284,7 +285,7 @@ class Assessment:
             factor_gaps=self._grid.gaps(cells, total_microjoules),
             market_reason=market_reason,
             contracts_used=tuple(parameters.contracts[index] for index in contracts),
-            estimates=Estimates(cells, parameters.gsd, uses, self._sharing),
+            estimates=Estimates(cells, parameters.gsd, uses, self.sharing),
         )
 
 

@@ -14,7 +14,7 @@ from ecoia.impact.conditions import Conditions, ConditionsLookup
 from ecoia.impact.energy_cells import CellKey, ExactSums
 from ecoia.impact.grid import GridFactors, UsedFactors
 from ecoia.impact.hosted import serving_models
-from ecoia.impact.ledger_sums import Bearer, LedgerSums, Strand
+from ecoia.impact.ledger_sums import Bearer, LedgerSums, MomentEnergy, Run, Strand
 from ecoia.impact.market import MarketFactors
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.shared_hosts import SharedHosts
@@ -91,6 +91,32 @@ class CellSums:
         return cell
 
 
+def sums_of_runs(
+    recorded: LedgerSums, parameters: AssessmentParameters
+) -> tuple[dict[Run, dict[CellKey, ExactSums]], UsedFactors]:
+    """Sum the energy of each run that makes a model by cell.
+
+    Args:
+        recorded: Recorded energy.
+        parameters: Parameters of the assessment.
+
+    Returns:
+        The sums of each run, and the uses of factors that the keys of all of them count in.
+    """
+    adder = _Adder(parameters)
+    found: dict[Run, dict[CellKey, ExactSums]] = {}
+    for run, strands in recorded.run_strands.items():
+        cells = found.setdefault(run, {})
+        for strand in strands:
+            for _, key, energy, factors, contracts in adder.additions(strand, None):
+                cells.setdefault(key, ExactSums()).add(energy, factors, contracts)
+    for run, moment in recorded.condensed.by_run(adder.lookup) if recorded.condensed else ():
+        cells = found.setdefault(run, {})
+        for key, microjoules, emitted, contracts in adder.of_moment(moment):
+            cells.setdefault(key, ExactSums()).add_sums(microjoules, emitted, contracts)
+    return found, adder.grid
+
+
 def fine_sums(
     groups: Iterable[Iterable[Strand]], parameters: AssessmentParameters, slot: Slot
 ) -> tuple[list[dict[FineKey, ExactSums]], UsedFactors]:
@@ -139,13 +165,17 @@ class _Adder:
 
     def condensed(self, recorded: LedgerSums) -> Iterator[tuple[CellKey, int, int, tuple[int, int] | None]]:
         """Give what energy adds to each cell that was summed up where it lies: energy, energy x factor, terms of contracts."""
-        for found in recorded.condensed.by_moment(self.lookup) if recorded.condensed else ():
-            met = found.conditions
-            contracts = self._market.terms(met.contracts) if met.contracts else None
-            keys = _keys(found.bearer, found.zone, found.methods, met)
-            for key, energy, emitted in zip(keys, found.microjoules, found.emitted, strict=True):
-                if energy is not None and emitted is not None:
-                    yield key, energy, emitted, contracts
+        for moment in recorded.condensed.by_moment(self.lookup) if recorded.condensed else ():
+            yield from self.of_moment(moment)
+
+    def of_moment(self, moment: MomentEnergy) -> Iterator[tuple[CellKey, int, int, tuple[int, int] | None]]:
+        """Give what the energy of a moment adds to each cell, as ``condensed`` does."""
+        met = moment.conditions
+        contracts = self._market.terms(met.contracts) if met.contracts else None
+        keys = _keys(moment.bearer, moment.zone, moment.methods, met)
+        for key, energy, emitted in zip(keys, moment.microjoules, moment.emitted, strict=True):
+            if energy is not None and emitted is not None:
+                yield key, energy, emitted, contracts
 
     def _groups(
         self, strand: Strand, zone: str, slot: Slot | None

@@ -119,6 +119,13 @@ class ExactSums:
         self.contracted += energy * contracted
         self.uncovered += emitted * uncovered_ppm
 
+    def add_exact(self, other: ExactSums) -> None:
+        """Add other sums."""
+        self.microjoules += other.microjoules
+        self.emitted += other.emitted
+        self.contracted += other.contracted
+        self.uncovered += other.uncovered
+
 
 @dataclass(frozen=True)
 class EnergyCell:

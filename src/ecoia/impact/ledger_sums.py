@@ -16,7 +16,15 @@ from ecoia.light.instants import covered_ns
 from ecoia.periods import Quarter
 from ecoia.records import Row
 from ecoia.records.id_sets import ids_of
-from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_OUTCOME, KIND_SPAN, PHASE_UNSPECIFIED, SERVICE_UNSPECIFIED
+from ecoia.semconv import (
+    COMPONENTS,
+    DEVELOPMENT_PHASES,
+    KIND_IDLE,
+    KIND_OUTCOME,
+    KIND_SPAN,
+    PHASE_UNSPECIFIED,
+    SERVICE_UNSPECIFIED,
+)
 from ecoia.units import NANOSECONDS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -66,6 +74,9 @@ class Condensed(Protocol):
 
     def by_moment(self, lookup: ConditionsLookup) -> Iterable[MomentEnergy]:
         """Give their energy by moment. Every half-hour with a row is looked up in ``lookup``."""
+
+    def by_run(self, lookup: ConditionsLookup) -> Iterable[tuple[Run, MomentEnergy]]:
+        """Give the energy of each run that makes a model by moment, as ``by_moment`` does."""
 
     def recorded_days(self) -> Iterable[tuple[Bearer, str, int]]:
         """Give each bearer, instance and civil day with work or reserved capacity, the day by a half-hour in it.
@@ -129,6 +140,8 @@ class LedgerSums:
         works: Every service and phase that ran.
         outcomes: How each run ended.
         run_microjoules: Energy that the work of each run used.
+        run_strands: The same energy of each run that makes a model, as strands: by instance, method and half-hour. Their energy
+            is in ``strands``, too. Of rows that were summed up where they lie, ``condensed`` gives it.
         run_last_utc_ns: When the work of each run ended.
         run_quality: Latest quality figures of each run.
         intervals_utc_ns: Starts and ends of the records of each work.
@@ -149,6 +162,7 @@ class LedgerSums:
     works: set[Work] = field(default_factory=set)
     outcomes: dict[Run, str] = field(default_factory=dict)
     run_microjoules: dict[Run, int] = field(default_factory=dict)
+    run_strands: dict[Run, list[Strand]] = field(default_factory=dict)
     run_last_utc_ns: dict[Run, int] = field(default_factory=dict)
     run_quality: dict[Run, dict[str, float]] = field(default_factory=dict)
     intervals_utc_ns: dict[Work, list[tuple[int, int]]] = field(default_factory=dict)
@@ -257,6 +271,7 @@ class _RowAdder:
         self._sums = LedgerSums()
         self._last_utc_ns = -1
         self._lists: dict[tuple[Any, ...], _Lists] = {}
+        self._of_runs: dict[tuple[Any, ...], Strand] = {}
         self._latest_outcome: dict[Run, tuple[int, list[str]]] = {}
         self._with_quality: list[Row] = []
 
@@ -298,21 +313,11 @@ class _RowAdder:
         if intervals is not None:
             intervals.append((row["start_utc_ns"], end))
             if row["run_id"] is not None or row["quality"]:
-                self._add_run(row, (cpu or 0) + (gpu or 0) + (ram or 0))
+                self._add_run(row, key, (cpu, gpu, ram))
 
     def _new_strand(self, key: tuple[Any, ...], row: Row) -> _Lists:
-        energy, method = row["energy_microjoules"], row["method"]
         cpus, gpus, rams = lists = ([], [], [])  # type: tuple[list[int], list[int], list[int]]
-        strand = Strand(
-            kind=row["kind"],
-            bearer=bearer_of(row),
-            instance=row["instance"],
-            zone=row["zone"],
-            simulated=row["simulated"],
-            devices=tuple(row["devices"]),
-            methods=tuple((method[c]["status"], method[c]["name"]) for c in COMPONENTS),
-            microjoules=tuple(None if energy[c] is None else listed for c, listed in zip(COMPONENTS, lists, strict=True)),
-        )
+        strand = _empty_strand(row, lists)
         intervals = self._sums.intervals_utc_ns.setdefault(_work_of(row), []) if strand.kind == KIND_SPAN else None
         found = self._lists[key] = strand, strand.half_hours_utc_ns, cpus, gpus, rams, intervals
         return found
@@ -322,11 +327,20 @@ class _RowAdder:
         for cause, count in row["lost"].items():
             lost[cause] = lost.get(cause, 0) + count
 
-    def _add_run(self, row: Row, microjoules: int) -> None:
-        """Add work that belongs to a run or has quality figures."""
+    def _add_run(self, row: Row, key: tuple[Any, ...], energy: tuple[int | None, ...]) -> None:
+        """Add work that belongs to a run or has quality figures. ``key``: that of its strand."""
         if row["run_id"] is not None:
             sums, run = self._sums, (*_work_of(row), row["run_id"])
-            sums.run_microjoules[run] = sums.run_microjoules.get(run, 0) + microjoules
+            sums.run_microjoules[run] = sums.run_microjoules.get(run, 0) + sum(each or 0 for each in energy)
+            if run[1] in DEVELOPMENT_PHASES:
+                strand = self._of_runs.get((run, key))
+                if strand is None:
+                    strand = self._of_runs[run, key] = _empty_strand(row, ([], [], []))
+                    sums.run_strands.setdefault(run, []).append(strand)
+                strand.half_hours_utc_ns.append(row["half_hour_utc_ns"])
+                for listed, each in zip(strand.microjoules, energy, strict=True):
+                    if listed is not None and each is not None:
+                        listed.append(each)
             sums.run_last_utc_ns[run] = max(sums.run_last_utc_ns.get(run, 0), row["end_utc_ns"])
         if row["quality"]:
             self._with_quality.append(row)
@@ -353,6 +367,21 @@ class _RowAdder:
                 run = (*work, row["run_id"])
                 sums.run_quality[run] = sums.run_quality.get(run, {}) | row["quality"]
         return sums
+
+
+def _empty_strand(row: Row, lists: tuple[list[int], list[int], list[int]]) -> Strand:
+    """Return the strand that a row is of, without the row. ``lists``: where the energy of each component will be."""
+    energy, method = row["energy_microjoules"], row["method"]
+    return Strand(
+        kind=row["kind"],
+        bearer=bearer_of(row),
+        instance=row["instance"],
+        zone=row["zone"],
+        simulated=row["simulated"],
+        devices=tuple(row["devices"]),
+        methods=tuple((method[c]["status"], method[c]["name"]) for c in COMPONENTS),
+        microjoules=tuple(None if energy[c] is None else listed for c, listed in zip(COMPONENTS, lists, strict=True)),
+    )
 
 
 def _in_time(row: Row) -> tuple[Any, ...]:

@@ -88,19 +88,33 @@ def read_bytes(path: Path) -> bytes:
         raise UsageError(f"'{path}' cannot be read ({error.strerror}): check the path") from error
 
 
+def encoding_of(data: bytes) -> str:
+    """Return the encoding of what a spreadsheet saved as text: UTF-16 or UTF-8 by their marks, else UTF-8, else CP1252.
+
+    Example:
+        >>> encoding_of("Périmètre".encode("cp1252"))
+        'cp1252'
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
 def text_of(data: bytes, path: Path) -> str:
-    """Decode what a spreadsheet saved as text: UTF-8 or UTF-16 with their marks, else UTF-8, else CP1252.
+    """Decode what a spreadsheet saved as text, in the encoding that ``encoding_of`` tells.
 
     Raises:
         UsageError: it is none of them.
     """
-    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "cp1252"):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise UsageError(f"'{path}' is in no encoding that a spreadsheet writes (UTF-8, UTF-16, CP1252): save it as CSV UTF-8")
+    try:
+        return data.decode(encoding_of(data))
+    except UnicodeDecodeError as error:
+        said = f"'{path}' is in no encoding that a spreadsheet writes (UTF-8, UTF-16, CP1252): save it as CSV UTF-8"
+        raise UsageError(said) from error
 
 
 def _csv_table(name: str, text: str) -> OfficeTable:

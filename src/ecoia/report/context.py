@@ -18,6 +18,7 @@ from ecoia.impact.ledger_sums import Bearer, LedgerSums, bearer_of
 from ecoia.impact.parameters import AssessmentParameters
 from ecoia.impact.period_impact import EstimateOrReason, PeriodImpact, Split
 from ecoia.impact.recorded import sums_of
+from ecoia.impact.run_impacts import RunImpacts
 from ecoia.instances import host_of
 from ecoia.periods import DAY_NS, Quarter, utc_datetime
 from ecoia.records import Row
@@ -122,6 +123,11 @@ class Context:
     def period(self) -> PeriodImpact:
         """The report's quarter, assessed."""
         return self.period_of(self.quarter)
+
+    @cached_property
+    def run_impacts(self) -> RunImpacts:
+        """What each run that makes a model took in the report's quarter."""
+        return RunImpacts(self.activity, self.known, self.period.assessment.sharing)
 
     def period_of(self, quarter: Quarter) -> PeriodImpact:
         """Assess a quarter, once."""

@@ -7,7 +7,9 @@ capacity that stood idle, hours at which the same work would have emitted less. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from fractions import Fraction
 
+from ecoia.impact.assessment import Impact
 from ecoia.impact.ledger_sums import Strand
 from ecoia.impact.period_impact import EstimateOrReason
 from ecoia.impact.quality_front import DOMINATED, QualityFront, Scored, cost_of_run
@@ -33,16 +35,17 @@ def costliest_runs(context: Context) -> tuple[RunUsed, ...]:
     """List the training runs that took the most energy, largest first."""
     used = _training_runs(context)
     ordered = sorted(used, key=lambda run: (-used[run], run))[:MOST_RUNS]
-    return tuple(_run_used(context, run, used[run]) for run in ordered)
+    return tuple(_run_used(context, run) for run in ordered)
 
 
-def _run_used(context: Context, run: _Run, microjoules: int) -> RunUsed:
+def _run_used(context: Context, run: _Run) -> RunUsed:
+    impact = context.run_impacts.impact([run])
     return RunUsed(
         service=run[0],
         phase=run[1],
         run_id=run[2],
         outcome=context.outcomes.get(run),
-        energy=_energy(context, run[:2], microjoules),
+        energy=shown(EstimateOrReason(impact.energy, None if impact.energy else "not-measured"), "kWh"),
         quality=dict(sorted(context.activity.run_quality.get(run, {}).items())),
     )
 
@@ -82,7 +85,7 @@ def _lost_runs(context: Context) -> Iterator[Saving]:
             lost.setdefault(run[:2], []).append(run)
     for work, runs in lost.items():
         used = sum(context.activity.run_microjoules[run] for run in runs)
-        yield _saving(context, "lost-runs", work, used, runs=sorted(run[2] for run in runs))
+        yield _saving(context, "lost-runs", work, used, context.run_impacts.impact(runs), runs=sorted(run[2] for run in runs))
 
 
 def _idle(context: Context) -> Iterator[Saving]:
@@ -90,7 +93,7 @@ def _idle(context: Context) -> Iterator[Saving]:
     for bearer in context.period.bearers(lambda bearer: bearer[0] is not None and bearer[1] == KIND_IDLE):
         used = context.period.energy_microjoules([bearer])
         if used and bearer[0] is not None:
-            yield _saving(context, "idle", (bearer[0], KIND_IDLE), used)
+            yield _saving(context, "idle", (bearer[0], KIND_IDLE), used, context.period.impacts[bearer])
 
 
 def _dominated(context: Context) -> Iterator[Saving]:
@@ -104,7 +107,8 @@ def _dominated(context: Context) -> Iterator[Saving]:
         if dominated:
             spared = sum(used[run] - used[found.equalled_by[run].key] for run in dominated)
             ids, front = sorted(run[2] for run in dominated), sorted(run[2] for run in found.standings.keys() - set(dominated))
-            yield _saving(context, "dominated-runs", work, spared, runs=ids, metric=metric, front=front)
+            impact = context.run_impacts.impact(dominated)  # they would have used less, in their own hours
+            yield _saving(context, "dominated-runs", work, spared, impact, runs=ids, metric=metric, front=front)
 
 
 def frontiers(context: Context) -> tuple[Frontier, ...]:
@@ -115,7 +119,7 @@ def frontiers(context: Context) -> tuple[Frontier, ...]:
         ordered = sorted(found.standings, key=lambda run: (run in dominated, -used[run], run))
         kept = sorted(ordered[:MOST_COMPARED], key=lambda run: (used[run], run))
         front = tuple(run[2] for run in kept if run not in dominated)
-        runs = tuple(_run_used(context, run, used[run]) for run in kept)
+        runs = tuple(_run_used(context, run) for run in kept)
         listed.append(Frontier(*work, metric, found.better, runs, front, len(ordered) - len(kept)))
     return tuple(listed)
 
@@ -254,19 +258,21 @@ def _saving(
     kind: str,
     work: tuple[str, str],
     microjoules: int,
+    impact: Impact,
     *,
     runs: Sequence[str] = (),
     metric: str | None = None,
     front: Sequence[str] = (),
 ) -> Saving:
-    co2e = _share(context, work, microjoules, context.period.operational([work], context.period.impacts).estimate)
+    """Return a saving of some of the energy of what it is about, whose impact is given: of the same hours and places."""
+    part = Fraction(microjoules, impact.energy_components_microjoules)
     return Saving(
         kind=kind,
         service=work[0],
         phase=work[1],
         microjoules=microjoules,
-        energy=_energy(context, work, microjoules),
-        co2e=_shown(co2e, "kgCO2e", "no-zone"),
+        energy=_part(impact.energy, part, "kWh", impact.reason),
+        co2e=_part(impact.operational, part, "kgCO2e", impact.reason),
         role=_role(context, work[0]),
         may_harm=_may_harm(context, kind),
         runs=tuple(runs),
@@ -275,18 +281,9 @@ def _saving(
     )
 
 
-def _energy(context: Context, work: tuple[str, str], microjoules: int) -> Quantity:
-    return _shown(_share(context, work, microjoules, context.period.energy([work]).estimate), "kWh", "not-measured")
-
-
-def _share(context: Context, work: tuple[str, str], microjoules: int, whole: Estimate | None) -> Estimate | None:
-    """Take the part of an estimate that falls on some of the energy of a service and phase, as certain as the whole."""
-    energy = context.period.energy_microjoules([work])
-    return whole.scaled(microjoules / energy) if whole and energy else None
-
-
-def _shown(estimate: Estimate | None, unit: str, reason: str) -> Quantity:
-    return shown(EstimateOrReason(estimate, None if estimate else reason), unit)
+def _part(whole: Estimate | None, part: Fraction, unit: str, reason: str | None) -> Quantity:
+    """Take a part of an estimate, as certain as the whole."""
+    return shown(EstimateOrReason(whole.scaled(float(part)) if whole else None, None if whole else reason), unit)
 
 
 _MAY_HARM: dict[str, tuple[str, ...]] = {"idle": ("securite",), "dominated-runs": ("equite",)}

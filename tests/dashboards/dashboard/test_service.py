@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ecoia.exploring import Explorer
+from ecoia.factors import FactorSet
 from ecoia.report import Frontier, Quantity, QuarterlyReport, RunUsed
 from ecoia_dashboards.dashboard.address import Address
 from ecoia_dashboards.dashboard.app import create_app
@@ -26,6 +27,7 @@ from ecoia_dashboards.dashboard.templating import render
 from ecoia_dashboards.dashboard.view import View
 from ecoia_dashboards.language import NARROW_NBSP, NBSP, Language
 from support.dashboard import ask
+from support.factor_sets import half_hourly
 from support.filled import filled_explorer
 from support.records import kwh, record
 
@@ -371,6 +373,23 @@ def test_versions_of_the_model_add_up_to_the_service(tmp_path: Path) -> None:
     assert "3 versions du modèle ont travaillé" in plain(page)
     assert "<script>alert" not in page
     assert "\u202e" not in page
+
+
+def test_a_version_emits_what_its_own_half_hours_did(tmp_path: Path) -> None:
+    """By the mean of the phase, each kWh would have 70 g; work without a version has what the versions leave of the phase."""
+    served = [
+        record("2026-08-03T10:00", 25, cpu=kwh(1), model_version="models:/m/1"),
+        record("2026-08-03T10:30", 25, cpu=kwh(1), model_version="models:/m/2"),
+        record("2026-08-03T10:30", 25, cpu=kwh(2), model_version="models:/m/2", run_id="served-1"),
+        record("2026-08-03T11:00", 25, cpu=kwh(1)),
+    ]
+    factors = FactorSet(half_hourly("FRA", "2026-08-03T10:00", [10.0, 100.0, 40.0]))
+    explorer = filled_explorer(tmp_path, served, "services:\n  - {id: vadore, name: VADORE, status: generalised}\n", factors)
+    found = content(explorer, UNDER_RECORDED)
+    emitted = {each.version: each.co2e.value for each in found.versions}
+    assert emitted == pytest.approx({"models:/m/1": 0.01, "models:/m/2": 0.3, "": 0.04}, rel=1e-12)
+    assert sum(each.microjoules for each in found.versions) == found.whole.microjoules
+    assert sum(emitted.values()) == pytest.approx(found.whole.co2e_operational.value, rel=1e-12)
 
 
 def test_a_service_without_versions_has_no_table_of_them(explorer: Explorer) -> None:

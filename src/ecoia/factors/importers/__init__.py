@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
-from ecoia.errors import FactorError
+from ecoia.errors import FactorError, UsageError
 from ecoia.factors import files, tables
 from ecoia.factors.importers.registry import PublisherFile, publishers
 from ecoia.factors.model import FactorSet
 from ecoia.factors.tables import Faults
 
-__all__ = ["GENERIC", "Imported", "read_as"]
+__all__ = ["GENERIC", "Imported", "kind_of", "read_as"]
 
 GENERIC = "generic"
 """The kind of a generic or normalised CSV, which no publisher has of its own (see ``files``)."""
@@ -39,6 +39,34 @@ class Imported:
     left_out: Mapping[str, int]
 
 
+def kind_of(path: Path, encoding: str | None = None) -> str:
+    """Recognise the form of a file by its first line, as ``read_as`` names it.
+
+    Args:
+        path: The file.
+        encoding: Its encoding. None: told by its bytes, as ``tables.decode`` says.
+
+    Raises:
+        UsageError: It is in no form that is known, or in several: the message names them.
+        FactorFileError: It cannot be read.
+        LookupError: There is no such encoding.
+
+    Example:
+        ``kind_of(Path("eCO2mix_2025.xls"))`` is ``"eco2mix"``
+    """
+    data = tables.read_bytes(path)
+    text = tables.decode(data, encoding, Faults(path.name))
+    header = text.partition("\n")[0].strip("\r\ufeff")
+    found = [name for name, publisher in publishers().items() if publisher.recognises(header)]
+    if header.startswith("#") or {*files.NEEDED} <= {each.strip() for each in header.split(",")}:
+        found.append(GENERIC)
+    if len(found) == 1:
+        return found[0]
+    kinds = ", ".join(found or (*publishers(), GENERIC))
+    why = "its first line fits several forms" if found else "its first line fits no form that is known"
+    raise UsageError(f"'{path}': {why}: name the form with --as ({kinds})")
+
+
 def read_as(path: Path, kind: str, given: Mapping[str, str], timezone: tzinfo, *, encoding: str | None = None) -> Imported:
     """Read a publisher's file.
 
@@ -48,7 +76,7 @@ def read_as(path: Path, kind: str, given: Mapping[str, str], timezone: tzinfo, *
         given: Details (``files.DETAILS``) that override the publisher's; ``id`` and ``retrieved_on`` are required. ``zone``
             names the zone of a file that does not, ``resolution`` how long its lines hold.
         timezone: Civil time in which the days of a generic file begin.
-        encoding: Encoding of a file that is not in its publisher's.
+        encoding: Its encoding. None: told by its bytes, as ``tables.decode`` says.
 
     Raises:
         FactorError: There is no such kind.
@@ -65,7 +93,7 @@ def read_as(path: Path, kind: str, given: Mapping[str, str], timezone: tzinfo, *
     if kind not in known:
         raise FactorError(f"no kind of factor file '{kind}': choose one of {', '.join((*known, GENERIC))}")
     publisher, data, faults = known[kind], tables.read_bytes(path), Faults(path.name)
-    text = tables.decode(data, encoding or publisher.encoding(data), faults)
+    text = tables.decode(data, encoding, faults)
     description = files.read_details({**publisher.details, **details}, data, faults)
     left_out = Counter[str]()
     values = list(publisher.read(PublisherFile(text, given, faults, left_out)))
@@ -75,7 +103,6 @@ def read_as(path: Path, kind: str, given: Mapping[str, str], timezone: tzinfo, *
 
 def _read_generic(path: Path, details: Mapping[str, str], timezone: tzinfo, encoding: str | None) -> Imported:
     data = tables.read_bytes(path)
-    if encoding is not None:
-        data = tables.decode(data, encoding, Faults(path.name)).encode()
+    data = tables.decode(data, encoding, Faults(path.name)).encode()
     factors, description = files.parse_generic(data, path.name, timezone, details)
     return Imported(factors, files.render(factors, description), {})

@@ -86,7 +86,7 @@ def _zone(cells: Mapping[str, str]) -> str | None:
 
 PUBLISHER = Publisher(
     name="ademe",
-    encoding=lambda data: "cp1252",
     details={"title": "ADEME, Base Carbone: average mixes of electricity", "licence": "Licence Ouverte 2.0 (Etalab)"},
     read=read,
+    recognises=lambda header: {"Type Ligne", "Code de la catégorie"} <= {each.strip('"') for each in header.split(";")},
 )

@@ -165,14 +165,14 @@ def _offset_time(line: TableLine, column: str, faults: Faults) -> int | None:
     return None
 
 
-def encoding(data: bytes) -> str:
-    """Return the encoding of a file: the site's are CP1252 with tabs, open data is UTF-8 with semicolons."""
-    return "cp1252" if b"\t" in data.partition(b"\n")[0] else "utf-8"
+def _recognises(header: str) -> bool:
+    columns = {each.strip(' "') for each in header.replace("\t", ";").split(";")}
+    return {"Périmètre", "Date"} <= columns and not columns.isdisjoint(_HOURS)
 
 
 PUBLISHER = Publisher(
     name="eco2mix",
-    encoding=encoding,
     details={"title": "RTE, eCO2mix: what burning emits in France", "licence": "Licence Ouverte 2.0 (Etalab)"},
     read=read,
+    recognises=_recognises,
 )

@@ -136,7 +136,7 @@ def _end(start: datetime, resolution: str) -> datetime:
 
 PUBLISHER = Publisher(
     name="electricitymaps",
-    encoding=lambda data: "utf-8",
     details={"title": "Electricity Maps: carbon intensity of consumption"},
     read=read,
+    recognises=lambda header: {_TIME.casefold(), "zone id"} <= {each.strip(' "').casefold() for each in header.split(",")},
 )

@@ -43,15 +43,15 @@ class Publisher:
 
     Attributes:
         name: Its name on the command line (``--as``).
-        encoding: Returns the encoding of a file from its bytes.
         details: Details (``files.DETAILS``) that hold for all of its files.
         read: Reads the values of a file, in the order of time within each zone, scope and basis.
+        recognises: Whether a file is in this form, by the text of its first line. Without it, ``--as`` must name the publisher.
     """
 
     name: str
-    encoding: Callable[[bytes], str]
     details: Mapping[str, str]
     read: Callable[[PublisherFile], Iterable[FactorValue]]
+    recognises: Callable[[str], bool] = lambda header: False
 
 
 @cache
