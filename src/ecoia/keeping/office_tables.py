@@ -10,6 +10,7 @@ import codecs
 import re
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -156,9 +157,11 @@ def _workbook_table(path: Path) -> OfficeTable:
         with zipfile.ZipFile(path) as parts:
             if sum(part.file_size for part in parts.infolist()) > limits.WORKBOOK_BYTES:
                 raise UsageError(f"'{path}' unpacks to more than {limits.WORKBOOK_BYTES >> 20} MiB: save it as CSV")  # noqa: TRY301
-        sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
-        sheet.reset_dimensions()  # what the file says of its size may be wrong
-        rows = [(number, each) for number, row in enumerate(sheet.iter_rows(values_only=True), 1) if any(each := _texts(row))]
+        with closing(load_workbook(path, read_only=True, data_only=True)) as book:
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # what the file says of its size may be wrong
+            numbered = enumerate(sheet.iter_rows(values_only=True), 1)
+            rows = [(number, each) for number, row in numbered if any(each := _texts(row))]
     except UsageError:
         raise
     except Exception as error:
