@@ -121,6 +121,11 @@ def test_the_pue_of_the_file_is_taken_out_because_the_sites_comes_later(tmp_path
         ([line(duration="an hour")], "emissions.csv:2, column 'duration', value 'an hour': this is no number"),
         ([line(timestamp="05/10/2026")], "column 'timestamp', value '05/10/2026': write the time as codecarbon does"),
         ([line(country_iso_code="")], "column 'country_iso_code', value '': write the country's code of three letters"),
+        ([line(country_iso_code="\u017f\u017f\u017f")], "write the country's code of three letters"),  # in capitals it is SSS
+        (
+            [line(run_id=n, duration=300_000_000) for n in range(12)],
+            "its lines cover 2,000,004 half-hours together, 2,000,000",
+        ),
         ([line(cpu_energy=-1, energy_consumed=0.05)], "column 'cpu_energy', value '-1': outside 0 to 1000000"),
         ([line(energy_consumed=3)], "column 'energy_consumed', value '3': the components add up to 0.05"),
         ([line(), line(run_id="2", cpu_model="Another")], "several machines (emissions.csv:2 has 8 × Some CPU; emissions.csv:3"),

@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 
 from ecoia.errors import UsageError
 from ecoia.keeping.csv_lines import CsvError, csv_lines, first
-from ecoia.keeping.office_tables import read_bytes, text_of
+from ecoia.keeping.office_tables import read_bytes, text_of, wrong_span
 from ecoia.methods import CODECARBON_MACHINE, CODECARBON_PROCESS, CODECARBON_UNDIVIDED, NOT_MEASURED, Method
 from ecoia.periods import utc_ns
 from ecoia.records import MOST_WINDOW_NS, Record
@@ -145,11 +145,13 @@ def read_history(path: str | Path, works: Mapping[str, Work], *, instance: str, 
     unknown = sorted({line.project for line in lines} - works.keys()) if "*" not in works else []
     problems += [f"{name}: project {each!r} has no service: --project '{each}=SERVICE:PHASE'" for each in unknown]
     runs = [] if problems else _last_lines(lines, problems)
+    records = [_record(began, last, works.get(last.project) or works["*"], instance) for began, last in runs]
+    problems += wrong_span(name, records)
     if not lines and not problems:
         problems.append(f"{name}: it has no line below its header, so there is nothing to import")
     if problems:
         raise UsageError("\n".join([f"{name} refused, nothing was taken from it:", *first(problems)]))
-    return [_record(began, last, works.get(last.project) or works["*"], instance) for began, last in runs]
+    return records
 
 
 def imported_key(record: Record) -> str | None:
@@ -223,7 +225,7 @@ def _line(found: _Cells, timezone: ZoneInfo) -> _Line | None:
         if abs(summed - whole) > max(whole, summed) * _SUM_TOLERANCE:
             found.wrong("energy_consumed", f"the components add up to {summed:f}: this line has other columns than the header")
     zone = cells["country_iso_code"].upper()
-    if not (len(zone) == 3 and zone.isascii() and zone.isalpha()):
+    if not (len(zone) == 3 and cells["country_iso_code"].isascii() and zone.isalpha()):
         found.wrong("country_iso_code", "write the country's code of three letters, e.g. FRA")
     if found.problems or end is None or seconds is None or whole is None:
         return None

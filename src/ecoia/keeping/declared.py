@@ -33,15 +33,14 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ecoia import limits
 from ecoia.errors import UsageError
 from ecoia.instances import instance_of_site
 from ecoia.keeping.csv_lines import first
 from ecoia.keeping.home_identity import instance_of
 from ecoia.keeping.office_dates import AmbiguousDatesError, is_slashed, order_of, read_slashed
-from ecoia.keeping.office_tables import EITHER, OfficeTable, number_of, read_table, unknown_columns
+from ecoia.keeping.office_tables import EITHER, OfficeTable, number_of, read_table, unknown_columns, wrong_span
 from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
-from ecoia.periods import HALF_HOUR_NS, utc_ns
+from ecoia.periods import utc_ns
 from ecoia.records import MOST_WINDOW_NS, Record
 from ecoia.semconv import COMPONENTS, KIND_SPAN, MISSING, PHASES, is_slug
 from ecoia.settings import Settings, is_zone
@@ -134,12 +133,8 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
         elif record is not None:
             records[record.record_id] = record
         problems += line.problems
-    half_hours = sum((record.end_utc_ns - record.start_utc_ns) // HALF_HOUR_NS + 1 for record in records.values())
-    if half_hours > limits.DECLARED_HALF_HOURS and not problems:
-        problems.append(
-            f"{table.name}: its lines cover {half_hours:,} half-hours together, {limits.DECLARED_HALF_HOURS:,} at most: check "
-            "the years in 'start' and 'end', or give fewer lines a file"
-        )
+    if not problems:
+        problems += wrong_span(table.name, records.values())
     if not table.lines and not problems:
         problems.append(f"{table.name}: no activity in it: write one line a service, phase and period below the header")
     if problems:

@@ -15,11 +15,15 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecoia import limits
 from ecoia.errors import UsageError
 from ecoia.keeping.csv_lines import CsvError, csv_lines
+from ecoia.periods import HALF_HOUR_NS
+
+if TYPE_CHECKING:
+    from ecoia.records import Record
 
 _SEPARATORS = (";", "\t", ",")
 _SPACES = str.maketrans("", "", " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}")
@@ -146,6 +150,20 @@ def _add(table: OfficeTable, where: str, cells: list[str], remedy: str) -> None:
         table.lines.append(OfficeLine(where, dict(zip(table.columns, (cell.strip() for cell in cells), strict=True))))
     else:
         table.problems.append(f"{where}: {len(cells)} cells where the header has {len(table.columns)}: {remedy}")
+
+
+def wrong_span(name: str, records: Iterable[Record]) -> list[str]:
+    """Say that the lines of a table cover more half-hours together than reports can hold; nothing where they do not.
+
+    Args:
+        name: Name of the file.
+        records: What its lines gave.
+    """
+    half_hours = sum((record.end_utc_ns - record.start_utc_ns) // HALF_HOUR_NS + 1 for record in records)
+    if half_hours <= limits.DECLARED_HALF_HOURS:
+        return []
+    most = f"{limits.DECLARED_HALF_HOURS:,} at most"
+    return [f"{name}: its lines cover {half_hours:,} half-hours together, {most}: check the years, or give fewer lines a file"]
 
 
 def _workbook_table(path: Path) -> OfficeTable:
