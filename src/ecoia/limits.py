@@ -80,6 +80,8 @@ SHEET_SPREAD_CELLS = 300_000
 # Tables (CSV)
 CSV_BYTES = 16 * MIB
 """A table of the catalogue, or of declared activity: 16 MB are 150,000 lines."""
+DECLARED_HALF_HOURS = 2_000_000
+"""Half-hours of all lines of a file of declared activity: 100 services for a year have 1,752,000. Each is a row of the ledger."""
 FACTOR_FILE_BYTES = 128 * MIB
 """ADEME's Base Carbone has 30 MB, ten years of quarter-hours 60 MB."""
 CSV_LINES = 1_000_000

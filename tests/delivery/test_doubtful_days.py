@@ -62,6 +62,15 @@ def test_an_accepted_day_is_delivered_and_counted(journal: Journal, tracking_uri
     assert deliver(journal, configured()).conflicts == ()
 
 
+@pytest.mark.parametrize("content", ["[" * 100_000, "null", "[[1]]"])
+def test_a_damaged_list_of_days_is_asked_for_again(content: str, tmp_path: Path) -> None:
+    (tmp_path / "delivery").mkdir()
+    for name in ("accepted.json", "refused.json"):
+        (tmp_path / "delivery" / name).write_text(content)
+    assert RefusedDays(tmp_path).listed == ()
+    assert DoubtfulDays(tmp_path, 100.0, now_utc_ns=_NOW_NS).why(_A_YEAR_AHEAD) is not None
+
+
 def test_a_day_that_is_no_day_is_not_accepted(journal: Journal, target: str) -> None:
     _write(journal, target)
     refused = ecoia("deliver", "--accept-day", "31/11/2026")

@@ -121,6 +121,11 @@ def test_the_pue_of_the_file_is_taken_out_because_the_sites_comes_later(tmp_path
         ([line(duration="an hour")], "emissions.csv:2, column 'duration', value 'an hour': this is no number"),
         ([line(timestamp="05/10/2026")], "column 'timestamp', value '05/10/2026': write the time as codecarbon does"),
         ([line(country_iso_code="")], "column 'country_iso_code', value '': write the country's code of three letters"),
+        ([line(country_iso_code="\u017f\u017f\u017f")], "write the country's code of three letters"),  # in capitals it is SSS
+        (
+            [line(run_id=n, duration=300_000_000) for n in range(12)],
+            "its lines cover 2,000,004 half-hours together, 2,000,000",
+        ),
         ([line(cpu_energy=-1, energy_consumed=0.05)], "column 'cpu_energy', value '-1': outside 0 to 1000000"),
         ([line(energy_consumed=3)], "column 'energy_consumed', value '3': the components add up to 0.05"),
         ([line(), line(run_id="2", cpu_model="Another")], "several machines (emissions.csv:2 has 8 × Some CPU; emissions.csv:3"),
@@ -154,6 +159,12 @@ def _imported(home: Path, file: Path, *options: str) -> str:
     return result.stdout
 
 
+def _cpu_kwh(home: Path) -> float:
+    backlog = Backlog(Journal(home))
+    backlog.read(backlog.sizes())
+    return sum(row["energy_microjoules"]["cpu"] or 0 for rows in backlog.rows.values() for row in rows) / _KWH
+
+
 def test_a_file_is_imported_once_and_a_run_that_went_on_replaces_its_shorter_line(tmp_path: Path) -> None:
     home, file = tmp_path / "home", tmp_path / "emissions.csv"
     first, later = line(), line(timestamp="2026-10-05T11:00:00", duration=7200, cpu_energy=0.08, ram_energy=0.02)
@@ -165,9 +176,41 @@ def test_a_file_is_imported_once_and_a_run_that_went_on_replaces_its_shorter_lin
     assert _imported(home, file, *options).startswith("0 new, 1 replaced, 0 already known")
     file.write_text(f"{_LATER}\n{first}\n")  # an older copy changes nothing
     assert _imported(home, file, *options).startswith("0 new, 0 replaced, 1 already known")
-    backlog = Backlog(Journal(home))
-    backlog.read(backlog.sizes())
-    assert sum(row["energy_microjoules"]["cpu"] for rows in backlog.rows.values() for row in rows) == 0.08 * _KWH
+    assert _cpu_kwh(home) == 0.08
+
+
+def test_a_file_with_one_line_a_run_is_followed_though_its_start_is_given_anew(tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "emissions.csv"
+    for hours, told in ((1, "1 new, 0 replaced"), (2, "0 new, 1 replaced"), (3, "0 new, 1 replaced"), (2, "0 new, 0 replaced")):
+        duration = hours * 3600 + hours * 0.3  # codecarbon writes the end in whole seconds, so the start moves
+        written = line(timestamp=f"2026-10-05T1{hours}:00:00", duration=duration, cpu_energy=0.04 * hours, ram_energy=0)
+        file.write_text(f"{_LATER}\n{written}\n")
+        assert _imported(home, file, "--service", "analyse-cv", "--phase", "training").startswith(told)
+    assert _cpu_kwh(home) == pytest.approx(0.12)
+
+
+@pytest.mark.parametrize(("option", "stands"), [("--correct", 0.03), ("--withdraw", 0)])
+def test_what_was_said_by_hand_of_a_run_stands_when_the_run_went_on(option: str, stands: float, tmp_path: Path) -> None:
+    home, file, by_hand = tmp_path / "home", tmp_path / "emissions.csv", tmp_path / "by_hand.csv"
+    options = ("--service", "analyse-cv", "--phase", "training")
+    file.write_text(f"{_LATER}\n{line()}\n")
+    _imported(home, file, *options)
+    cells = "analyse-cv,training,2026-10-05T09:00,2026-10-05T10:00,{},0.01,codecarbon,lab-1,FRA"
+    head = "service,phase,start,end,cpu_kwh,ram_kwh,source,instance,zone"
+
+    def say(cpu_kwh: float, *options: str) -> None:
+        by_hand.write_text(f"{head}\n{cells.format(cpu_kwh)}\n")
+        done = ecoia("declare", by_hand, *options, "--by", "role", "--because", "compteur", "--home", home)
+        assert done.exit_code == 0, done.stderr
+
+    say(0.03, "--correct")
+    if option == "--withdraw":
+        say(0.03, option)
+    file.write_text(f"{_LATER}\n{line(timestamp='2026-10-05T11:00:00', duration=7200, cpu_energy=0.08, ram_energy=0.02)}\n")
+    done = ecoia("import", file, "--as", "codecarbon", "--instance", "lab-1", *options, "--home", home)
+    assert done.stdout.startswith("0 new, 0 replaced, 1 already known")
+    assert "1 went on since somebody corrected or withdrew" in done.stderr
+    assert _cpu_kwh(home) == pytest.approx(stands)
 
 
 def test_projects_go_to_their_services(tmp_path: Path) -> None:

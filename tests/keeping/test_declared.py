@@ -198,6 +198,14 @@ def test_a_workbook_is_read_by_its_cells(tmp_path: Path) -> None:
         read_activity(tmp_path / "far.xlsx", CONFIGURED)
 
 
+def test_a_file_that_would_fill_the_ledger_with_half_hours_is_refused_before_it_does(tmp_path: Path) -> None:
+    lines = [f"s{number},training,2016-10-01,2026-09-{15 + number},1,x\n" for number in range(12)]
+    assert len(declared(tmp_path, HEADER + "".join(lines[:11]))) == 11
+    told = faults(tmp_path, HEADER + "".join(lines))
+    assert "its lines cover 2,0" in told
+    assert "2,000,000 at most: check the years" in told
+
+
 def test_a_number_of_two_readings_is_refused_and_a_workbooks_own_number_has_one(tmp_path: Path) -> None:
     from openpyxl import Workbook
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from click.testing import Result
 from ecoia.catalogue.sites import Site
 from ecoia.delivery.backlog import Backlog
 from ecoia.instances import instance_of_site
+from ecoia.keeping.helper_start import try_lock
 from ecoia.keeping.journal import Journal
 from ecoia.records import Row
 from support.command_line import ecoia
@@ -89,6 +92,29 @@ def test_two_invoices_of_one_source_and_period_are_told_apart_by_what_they_say(o
     assert office.declare(line("100"), line("7")).stdout.startswith("0 new, 2 already known")
     assert office.declare(line("7"), options=("--withdraw", *_WHO)).stdout.startswith("1 withdrawn")
     assert office.kwh == 100
+
+
+def test_two_who_correct_one_line_at_once_leave_one_correction(office: Office, tmp_path: Path) -> None:
+    office.declare(line("100"))
+    script = "import sys\nfrom ecoia.cli import app\nprint('ready', flush=True)\nsys.stdin.readline()\napp(sys.argv[1:])"
+    started = []
+    for energy_kwh in ("110", "120", "130"):
+        file = tmp_path / f"{energy_kwh}.csv"
+        file.write_text(f"{_HEAD}\n{line(energy_kwh)}\n", encoding="utf-8")
+        words = [sys.executable, "-c", script, "declare", str(file), "--correct", *_WHO, "--home", str(office.home)]
+        started.append(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    with try_lock(office.home, "by-hand.lock") as free:
+        assert free
+        for each in started:
+            assert each.stdout is not None
+            assert each.stdin is not None
+            assert each.stdout.readline() == "ready\n"
+            each.stdin.write("\n")
+            each.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            started[0].wait(0.5)
+    assert [each.communicate()[0].count("1 corrected") for each in started] == [1, 1, 1]
+    assert office.kwh in {110, 120, 130}
 
 
 def test_periods_that_overlap_are_named_and_neighbours_are_not(office: Office) -> None:

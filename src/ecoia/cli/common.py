@@ -16,7 +16,16 @@ import typer
 from typer.core import TyperGroup
 
 from ecoia import settings as configuration
-from ecoia.errors import CatalogueError, EcoiaError, FactorError, FactorFileError, MissingExtraError, SettingError, UsageError
+from ecoia.errors import (
+    CatalogueError,
+    EcoiaError,
+    FactorError,
+    FactorFileError,
+    JournalError,
+    MissingExtraError,
+    SettingError,
+    UsageError,
+)
 from ecoia.keeping.journal import Journal, Scan
 from ecoia.readable.scales import decimals_for
 from ecoia.settings import Settings
@@ -24,10 +33,13 @@ from ecoia.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ecoia.records import Record
+
 FAILED, WRONG_USE, INCOMPLETE = 1, 2, 3
 """Exit codes beside 0: something could not be done; wrong usage or configuration; written, but days of the ledger are missing."""
 _WRONG_USE_ERRORS = (UsageError, SettingError, CatalogueError, FactorError, FactorFileError, MissingExtraError)
 _JOURNAL_SETTINGS = ("home", "journal_max_mb", "retention_days", "ecoia.toml")
+_BY_HAND_LOCK = "by-hand.lock"
 _PIPED_WIDTH = 200
 _LATE_SECONDS, _NEXT_SECONDS = 2.0, 0.2
 _shown_bars: list[Callable[[str], None]] = []
@@ -162,6 +174,34 @@ def open_journal(settings: Settings) -> Journal:
         JournalError: its folder cannot be used.
     """
     return Journal(settings.home, max_bytes=round(settings.journal_max_mb * 1e6))
+
+
+@contextmanager
+def changing_by_hand(journal: Journal) -> Iterator[None]:
+    """Let one command at a time read what stands and write what takes its place: two corrections of one line would both count.
+
+    Raises:
+        JournalError: another such command has not ended for a minute, or the home cannot be written.
+    """
+    from ecoia.keeping.helper_start import wait_for_lock
+
+    with wait_for_lock(journal.home, _BY_HAND_LOCK) as held:
+        if not held:
+            raise JournalError(f"another 'ecoia declare' or 'ecoia import' in '{journal.home}' has not ended: try again later")
+        yield
+
+
+def append(journal: Journal, records: Iterable[Record]) -> None:
+    """Write records that were entered by hand to a journal.
+
+    Raises:
+        JournalError: it cannot be written.
+    """
+    writer = journal.writer()
+    try:
+        writer.append(records)
+    finally:
+        writer.close()
 
 
 def readable(home: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecoia.cli.common import Home, load_settings, number, open_journal, say, tell_lines_not_read
+from ecoia.cli.common import Home, append, changing_by_hand, load_settings, number, open_journal, say, tell_lines_not_read
 from ecoia.errors import UsageError
 from ecoia.keeping.journal import Scan
 from ecoia.periods import utc_day
@@ -48,19 +48,16 @@ def declare(
     records = read_activity(activity, settings)
     target = open_journal(settings)
     counts = Scan()
-    stands = declared_life.standing(entry.record for entry in target.stream(counts))
-    found = declared_life.changes(records, stands)
-    if withdraw and reason is not None:
-        written = _withdrawals(found, reason, activity)
-    elif reason is not None:
-        written = [*found.new, *declared_life.corrections(found, reason)]
-    else:
-        written = _additions(found, activity)
-    writer = target.writer()
-    try:
-        writer.append(written)
-    finally:
-        writer.close()
+    with changing_by_hand(target):
+        stands = declared_life.standing(entry.record for entry in target.stream(counts))
+        found = declared_life.changes(records, stands)
+        if withdraw and reason is not None:
+            written = _withdrawals(found, reason, activity)
+        elif reason is not None:
+            written = [*found.new, *declared_life.corrections(found, reason)]
+        else:
+            written = _additions(found, activity)
+        append(target, written)
     tell_lines_not_read(counts)
     corrected = f"{len(written) - len(found.new)} corrected, " if correct else ""
     done = f"{len(written)} withdrawn" if withdraw else f"{len(found.new)} new, {corrected}{len(found.known)} already known"

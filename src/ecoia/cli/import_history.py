@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ecoia.cli.common import Home, load_settings, open_journal, say, tell_lines_not_read
+from ecoia.cli.common import Home, append, changing_by_hand, load_settings, open_journal, say, tell_lines_not_read
 from ecoia.errors import UsageError
 from ecoia.keeping.journal import Scan
 from ecoia.semconv import PHASES, is_slug
@@ -47,13 +47,12 @@ def import_history(
     records = read_history(history, _works(service, phase, project or []), instance=instance, timezone=settings.timezone)
     target = open_journal(settings)
     counts = Scan()
-    new = _new(target, records, counts)
-    writer = target.writer()
-    try:
-        writer.append(new)
-    finally:
-        writer.close()
+    with changing_by_hand(target):
+        new, left_out = _new(target, records, counts)
+        append(target, new)
     tell_lines_not_read(counts)
+    if left_out:
+        say(f"{left_out} went on since somebody corrected or withdrew what was imported of them: what was said by hand stands")
     replaced = sum(record.replaces is not None for record in new)
     typer.echo(
         f"{len(new) - replaced} new, {replaced} replaced, {len(records) - len(new)} already known: '{history}' ({form}) is in "
@@ -93,23 +92,35 @@ def _work(option: str, service: str, phase: str) -> Work:
     return service, phase
 
 
-def _new(target: Journal, records: list[Record], counts: Scan) -> list[Record]:
-    """Return the records that the journal does not have; one that holds more of a work than the journal has replaces that."""
-    from ecoia.keeping.codecarbon_history import imported_key
+def _new(target: Journal, records: list[Record], counts: Scan) -> tuple[list[Record], int]:
+    """Return the records that the journal does not have, and of how many a longer line was left out.
+
+    A record that holds more of a work than the journal has replaces that, unless somebody corrected or withdrew it by hand.
+    """
+    from ecoia.keeping.codecarbon_history import imported_key, is_same_work
+    from ecoia.keeping.declared_life import is_changed
 
     known: dict[str, Record] = {}
-    replaced: set[str] = set()
+    replaced: set[str | None] = set()
     for entry in target.stream(counts):
-        key = imported_key(entry.record)
-        if key is not None:
+        replaced.add(entry.stream.replaces)
+        if imported_key(entry.record) is not None:
             known[entry.record.record_id] = entry.record
-            replaced.add(entry.record.replaces or "")
-    standing = {imported_key(record): record for record_id, record in known.items() if record_id not in replaced}
+    standing: dict[str | None, list[Record]] = {}
+    for record_id, record in known.items():
+        if record_id not in replaced:
+            standing.setdefault(imported_key(record), []).append(record)
     new: list[Record] = []
+    left_out = 0
     for record in records:
-        before = standing.get(imported_key(record))
+        before = next((each for each in standing.get(imported_key(record), ()) if is_same_work(record, each)), None)
+        if record.record_id in known:
+            continue
         if before is None:
             new.append(record)
-        elif before.record_id != record.record_id and before.end_utc_ns < record.end_utc_ns:
-            new.append(record.copy_with(replaces=before.record_id))
-    return new
+        elif before.end_utc_ns < record.end_utc_ns:
+            if is_changed(before):
+                left_out += 1
+            else:
+                new.append(record.copy_with(replaces=before.record_id))
+    return new, left_out

@@ -48,7 +48,7 @@ class DoubtfulDays:
         self._retention_days = retention_days
         try:
             self._accepted = {str(day) for day in json.loads(self._path.read_text(encoding="utf-8"))}
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             self._accepted = set()  # they are asked about again
 
     def accept(self, days: Iterable[str]) -> None:

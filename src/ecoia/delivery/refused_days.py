@@ -62,7 +62,7 @@ class RefusedDays:
                 RefusedDay(**{name: str(day[name]) for name in _NAMES}, why=str(day.get("why", OF_ANOTHER_HOME)))
                 for day in listed
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self.listed = ()  # the next delivery asks the ledger about each of their records again
 
     def days(self) -> set[DayKey]:

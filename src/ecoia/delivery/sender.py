@@ -22,7 +22,7 @@ from ecoia.delivery.verified_days import VerifiedDays
 from ecoia.delivery.view_updates import ViewUpdates
 from ecoia.errors import DeliveryError
 from ecoia.keeping.destinations import public_uri
-from ecoia.keeping.helper_start import try_lock
+from ecoia.keeping.helper_start import wait_for_lock
 from ecoia.keeping.journal import Journal, Scan
 from ecoia.records import Record, Row, merge_rows
 from ecoia.settings import Settings
@@ -56,15 +56,10 @@ def delivery_lock(home: Path) -> Iterator[None]:
     Raises:
         DeliveryError: another delivery held it for 60 s.
     """
-    until = time.monotonic() + _LOCK_WAIT_SECONDS
-    while True:
-        with try_lock(home, _DELIVERY_LOCK) as free:
-            if free:
-                yield
-                return
-        if time.monotonic() > until:
+    with wait_for_lock(home, _DELIVERY_LOCK, seconds=_LOCK_WAIT_SECONDS) as held:
+        if not held:
             raise DeliveryError(f"another delivery of '{home}' has not ended for {_LOCK_WAIT_SECONDS:.0f} s: try again later")
-        time.sleep(0.1)
+        yield
 
 
 class Sender:

@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 
 from ecoia.errors import UsageError
 from ecoia.keeping.csv_lines import CsvError, csv_lines, first
-from ecoia.keeping.office_tables import read_bytes, text_of
+from ecoia.keeping.office_tables import read_bytes, text_of, wrong_span
 from ecoia.methods import CODECARBON_MACHINE, CODECARBON_PROCESS, CODECARBON_UNDIVIDED, NOT_MEASURED, Method
 from ecoia.periods import utc_ns
 from ecoia.records import MOST_WINDOW_NS, Record
@@ -39,7 +39,7 @@ _MAX_KWH, _MAX_SECONDS = Decimal(10) ** 6, Decimal(MOST_WINDOW_NS) / NANOSECONDS
 _SAME_START_NS = 2 * NANOSECONDS_PER_SECOND  # timestamps are whole seconds, and a line is written a moment after it is summed
 _SUM_TOLERANCE = Decimal("0.02")
 IMPORTED = "codecarbon"
-"""Key of a record's context: which run, and from when, it was imported from."""
+"""Key of a record's context: which run of which machine and service it was imported from."""
 
 Work = tuple[str, str]
 """A service and phase."""
@@ -119,7 +119,7 @@ def read_history(path: str | Path, works: Mapping[str, Work], *, instance: str, 
     """Read the records of an ``emissions.csv``: one for each run, task or flushed tracker.
 
     Reading the same file again gives the same records. A file that has grown since gives another record for a run that had not
-    ended: it has the same ``imported_key``.
+    ended (``is_same_work``).
 
     Args:
         path: The file.
@@ -145,17 +145,27 @@ def read_history(path: str | Path, works: Mapping[str, Work], *, instance: str, 
     unknown = sorted({line.project for line in lines} - works.keys()) if "*" not in works else []
     problems += [f"{name}: project {each!r} has no service: --project '{each}=SERVICE:PHASE'" for each in unknown]
     runs = [] if problems else _last_lines(lines, problems)
+    records = [_record(began, last, works.get(last.project) or works["*"], instance) for began, last in runs]
+    problems += wrong_span(name, records)
     if not lines and not problems:
         problems.append(f"{name}: it has no line below its header, so there is nothing to import")
     if problems:
         raise UsageError("\n".join([f"{name} refused, nothing was taken from it:", *first(problems)]))
-    return [_record(began, last, works.get(last.project) or works["*"], instance) for began, last in runs]
+    return records
 
 
 def imported_key(record: Record) -> str | None:
-    """Return what a record was imported from: the same for two readings of one run, the later of which may hold more."""
+    """Return what a record was imported from: the same for all records of one run, and for two readings of one of them."""
     found = record.context.get(IMPORTED)
     return found if isinstance(found, str) else None
+
+
+def is_same_work(record: Record, other: Record) -> bool:
+    """Return whether two records are two readings of one work of a run, the later of which may hold more.
+
+    A file that keeps one line a run (``on_csv_write="update"``) gives its start anew with each line, to the second.
+    """
+    return imported_key(record) == imported_key(other) and abs(record.start_utc_ns - other.start_utc_ns) <= _SAME_START_NS
 
 
 def _lines(name: str, text: str, timezone: ZoneInfo) -> tuple[list[_Line], list[str]]:
@@ -215,7 +225,7 @@ def _line(found: _Cells, timezone: ZoneInfo) -> _Line | None:
         if abs(summed - whole) > max(whole, summed) * _SUM_TOLERANCE:
             found.wrong("energy_consumed", f"the components add up to {summed:f}: this line has other columns than the header")
     zone = cells["country_iso_code"].upper()
-    if not (len(zone) == 3 and zone.isascii() and zone.isalpha()):
+    if not (len(zone) == 3 and cells["country_iso_code"].isascii() and zone.isalpha()):
         found.wrong("country_iso_code", "write the country's code of three letters, e.g. FRA")
     if found.problems or end is None or seconds is None or whole is None:
         return None
@@ -284,6 +294,7 @@ def _last_lines(lines: Iterable[_Line], problems: list[str]) -> list[tuple[_Line
 
 def _record(began: _Line, line: _Line, work: Work, instance: str) -> Record:
     service, phase = work
+    run = json.dumps([*line.run, instance, service, phase], ensure_ascii=False)
     key = json.dumps([*line.run, began.start_ns, instance, service, phase], ensure_ascii=False)
     energy = dict(line.energy)
     known = CODECARBON_PROCESS if line.mode == "process" else CODECARBON_MACHINE
@@ -307,5 +318,5 @@ def _record(began: _Line, line: _Line, work: Work, instance: str) -> Record:
         method=method,
         zone=line.zone,
         declared_source="codecarbon",
-        context={IMPORTED: str(uuid.uuid5(_NAMESPACE, key))},
+        context={IMPORTED: str(uuid.uuid5(_NAMESPACE, run))},
     )

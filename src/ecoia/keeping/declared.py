@@ -38,7 +38,7 @@ from ecoia.instances import instance_of_site
 from ecoia.keeping.csv_lines import first
 from ecoia.keeping.home_identity import instance_of
 from ecoia.keeping.office_dates import AmbiguousDatesError, is_slashed, order_of, read_slashed
-from ecoia.keeping.office_tables import EITHER, OfficeTable, number_of, read_table, unknown_columns
+from ecoia.keeping.office_tables import EITHER, OfficeTable, number_of, read_table, unknown_columns, wrong_span
 from ecoia.methods import KWH, KWH_UNDIVIDED, NOT_MEASURED, POWER_MODEL, Method
 from ecoia.periods import utc_ns
 from ecoia.records import MOST_WINDOW_NS, Record
@@ -133,6 +133,8 @@ def read_activity(path: str | Path, settings: Settings) -> list[Record]:
         elif record is not None:
             records[record.record_id] = record
         problems += line.problems
+    if not problems:
+        problems += wrong_span(table.name, records.values())
     if not table.lines and not problems:
         problems.append(f"{table.name}: no activity in it: write one line a service, phase and period below the header")
     if problems:

@@ -106,6 +106,11 @@ def is_withdrawn(record: Record) -> bool:
     return WITHDRAWN in record.method.values()
 
 
+def is_changed(record: Record) -> bool:
+    """Return whether a record stands in place of a line that was corrected or withdrawn."""
+    return _SOURCE in record.context
+
+
 def _says(record: Record) -> tuple[object, ...]:
     return dict(record.energy_microjoules), {c: record.method[c].name for c in COMPONENTS}, record.units_micro, record.zone
 
@@ -130,7 +135,7 @@ def _after(before: Record, record: Record, reason: Reason, what: str) -> Record:
         record_id=str(uuid.uuid5(_NAMESPACE, f"{before.record_id} {record.record_id} {said}")),
         replaces=before.record_id,
         declared_source=said,
-        context={**record.context, _SOURCE: source},
+        context={**before.context, **record.context, _SOURCE: source},  # also what an import knows it by
     )
 
 

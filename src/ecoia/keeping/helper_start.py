@@ -67,6 +67,36 @@ def try_lock(home: Path, name: str) -> Iterator[bool]:
         file.close()
 
 
+@contextmanager
+def wait_for_lock(home: Path, name: str, *, seconds: float = 60.0) -> Iterator[bool]:
+    """Hold such a lock while the block runs, and wait for it first.
+
+    Args:
+        home: The journal's home.
+        name: Name of the lock.
+        seconds: How long to wait at most.
+
+    Yields:
+        Whether it is held; False where another process did not give it back in time.
+
+    Raises:
+        JournalError: the home cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with wait_for_lock(Path(tempfile.mkdtemp()), "lock") as held:
+        ...     held
+        True
+    """
+    until = time.monotonic() + seconds
+    while True:
+        with try_lock(home, name) as free:
+            if free or time.monotonic() > until:
+                yield free
+                return
+        time.sleep(0.1)
+
+
 def read_cursors_of(home: str | Path) -> dict[str, dict[str, int]]:
     """Return how far each journal file was delivered: file -> target's id -> offset in bytes.
 

@@ -10,15 +10,20 @@ import codecs
 import re
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecoia import limits
 from ecoia.errors import UsageError
 from ecoia.keeping.csv_lines import CsvError, csv_lines
+from ecoia.periods import HALF_HOUR_NS
+
+if TYPE_CHECKING:
+    from ecoia.records import Record
 
 _SEPARATORS = (";", "\t", ",")
 _SPACES = str.maketrans("", "", " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}")
@@ -161,6 +166,20 @@ def _add(table: OfficeTable, where: str, cells: list[str], remedy: str) -> None:
         table.problems.append(f"{where}: {len(cells)} cells where the header has {len(table.columns)}: {remedy}")
 
 
+def wrong_span(name: str, records: Iterable[Record]) -> list[str]:
+    """Say that the lines of a table cover more half-hours together than reports can hold; nothing where they do not.
+
+    Args:
+        name: Name of the file.
+        records: What its lines gave.
+    """
+    half_hours = sum((record.end_utc_ns - record.start_utc_ns) // HALF_HOUR_NS + 1 for record in records)
+    if half_hours <= limits.DECLARED_HALF_HOURS:
+        return []
+    most = f"{limits.DECLARED_HALF_HOURS:,} at most"
+    return [f"{name}: its lines cover {half_hours:,} half-hours together, {most}: check the years, or give fewer lines a file"]
+
+
 def _workbook_table(path: Path) -> OfficeTable:
     try:
         from openpyxl import load_workbook
@@ -170,9 +189,11 @@ def _workbook_table(path: Path) -> OfficeTable:
         with zipfile.ZipFile(path) as parts:
             if sum(part.file_size for part in parts.infolist()) > limits.WORKBOOK_BYTES:
                 raise UsageError(f"'{path}' unpacks to more than {limits.WORKBOOK_BYTES >> 20} MiB: save it as CSV")  # noqa: TRY301
-        sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
-        sheet.reset_dimensions()  # what the file says of its size may be wrong
-        rows = [(number, each) for number, row in enumerate(sheet.iter_rows(values_only=True), 1) if any(each := _texts(row))]
+        with closing(load_workbook(path, read_only=True, data_only=True)) as book:
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # what the file says of its size may be wrong
+            numbered = enumerate(sheet.iter_rows(values_only=True), 1)
+            rows = [(number, each) for number, row in numbered if any(each := _texts(row))]
     except UsageError:
         raise
     except Exception as error:
