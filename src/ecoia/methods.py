@@ -63,6 +63,9 @@ SERVER_SHARE = {row: _method(ESTIMATED, f"server-share:{row}", each) for row, ea
 SERVER_SHARE_RAM = {row: _method(ESTIMATED, f"server-share-ram:{row}", each) for row, each in _SERVER_SHARE_CLASSES.items()}
 """A virtual machine's share of its server's processors, and its memory beyond that share, by row of ``server_share.csv``."""
 
+HOST_MODEL = _method(ESTIMATED, "host-model:calibrated", "host-model")
+"""A host's power at the wall by its load, as the site measured it (``ecoia calibrate``); in a guest, its share of that host."""
+
 LOAD_MODEL = _method(ESTIMATED, "load-model:tdp", "model")
 LOAD_MODEL_GENERIC = _method(ESTIMATED, "load-model:generic-tdp", "generic-model")
 RAM_MODEL = _method(ESTIMATED, "ram-model", "model")
@@ -75,7 +78,7 @@ KWH = _method(DECLARED, "kwh", "declared")
 KWH_UNDIVIDED = _method(DECLARED, "kwh:undivided", "declared")
 POWER_MODEL = _method(DECLARED, "power-model", "declared")
 
-AT_WALL = frozenset({"wattmeter", *_SERVER_SHARE_CLASSES.values()})
+AT_WALL = frozenset({"wattmeter", "host-model", *_SERVER_SHARE_CLASSES.values()})
 """Classes of error of methods that give energy at the wall, so that no wall factor applies to it."""
 
 METHODS = tuple(_ERROR_CLASSES)

@@ -51,6 +51,9 @@ def is_slug(text: object) -> bool:
 IDLE_FILE = "idle.json"
 """Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
 
+HOST_MODEL_FILE = "host-model.json"
+"""Name of the file in the journal's home that keeps what its host draws by its load (``ecoia calibrate --use``)."""
+
 COMPONENTS = ("cpu", "gpu", "ram")
 
 PROVIDER, CONSUMER = "provider", "consumer"

@@ -193,6 +193,7 @@ def _run_sql(block: Block, folder: Path, environment: dict[str, str]) -> None:
 _CATALOGUE_FILES = {
     "services": "services.yaml",
     "calibrations": "calibration.yaml",
+    "host_models": "host-models.yaml",
     "sites": "sites.yaml",
     "equipment": "equipment.yaml",
     "contracts": "contracts.yaml",

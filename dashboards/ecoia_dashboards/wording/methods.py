@@ -47,6 +47,7 @@ METHODS = {
     "server-share:arm": N_("part d’un serveur Arm de génération inconnue, modélisée à la prise"),
     "server-share:generic": N_("part d’un serveur inconnu, modélisée à la prise"),
     **{method.name: _SHARE_OF_MEMORY for method in SERVER_SHARE_RAM.values()},
+    "host-model:calibrated": N_("puissance de l’hôte selon sa charge, étalonnée par le site"),
     "load-model:tdp": N_("modèle de charge, puissance du processeur connue"),
     "load-model:generic-tdp": N_("modèle de charge, puissance générique"),
     "ram-model": N_("modèle de la mémoire"),

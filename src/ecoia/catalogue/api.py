@@ -20,6 +20,7 @@ from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, 
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
 from ecoia.catalogue.equivalences import EQUIVALENCES, EQUIVALENCES_FILE, EquivalencesFile
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, QUESTIONS, THEMES, Answer, EvaluationsFile
+from ecoia.catalogue.host_models import HOST_MODELS_FILE, HostModelEntry, HostModelsFile
 from ecoia.catalogue.loading import FILES, Catalogue, factors_chosen, load
 from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes
@@ -52,6 +53,7 @@ __all__ = [
     "EVALUATIONS_FILE",
     "FACTORS_FILE",
     "FILES",
+    "HOST_MODELS_FILE",
     "INDICATORS",
     "METHOD_FILE",
     "OUTCOMES_FILE",
@@ -83,6 +85,8 @@ __all__ = [
     "EvaluationsFile",
     "FactorsFile",
     "GovernanceBody",
+    "HostModelEntry",
+    "HostModelsFile",
     "MethodFile",
     "Organisation",
     "Outcomes",

@@ -16,6 +16,7 @@ GSD: Mapping[str, float] = {
     "server-share": 1.5,  # a virtual machine's share of a server of a known generation, at the wall
     "server-share-vendor": 1.6,  # the same where only the processor's maker is known
     "server-share-generic": 1.75,  # the same where not even that is known
+    "host-model": 1.2,  # a host's power by its load, calibrated on one of its kind; host-models.yaml states each one's own
     "attribution-cpu": 1.35,  # a host's processors, or its wattmeter, shared out by CPU time
     "attribution-ram": 2.0,  # its memory, shared out by CPU time too
     "attribution-gpu": 1.25,  # a graphics card, shared out among what ran in one process
@@ -35,5 +36,5 @@ GSD: Mapping[str, float] = {
 }
 """Geometric standard deviation of each source of error, unless the organisation chose another."""
 
-LISTED_WHERE_USED = frozenset({"server-share", "server-share-vendor", "server-share-generic"})
+LISTED_WHERE_USED = frozenset({"server-share", "server-share-vendor", "server-share-generic", "host-model"})
 """Sources that a report lists only if its figures have them: they came later, and earlier reports must not change a byte."""

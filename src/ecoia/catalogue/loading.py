@@ -19,6 +19,7 @@ from ecoia.catalogue.equivalences import EQUIVALENCES_FILE, EquivalencesFile
 from ecoia.catalogue.error_widths import GSD
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, Answer, EvaluationsFile
 from ecoia.catalogue.fields import Model
+from ecoia.catalogue.host_models import HOST_MODELS_FILE, HostModelEntry, HostModelsFile, widest_gsd
 from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes, read_outcomes
 from ecoia.catalogue.problems import Problem
@@ -49,11 +50,12 @@ class Catalogue:
     answers: tuple[Answer, ...] = ()
     method: MethodFile = field(default_factory=MethodFile)
     equivalences: tuple[str, ...] = ()
+    host_models: tuple[HostModelEntry, ...] = ()
 
     @property
     def gsd(self) -> dict[str, float]:
-        """Geometric standard deviations in use: those of ``error_widths.GSD``, unless the organisation chose others."""
-        return {**GSD, **self.method.gsd}
+        """Geometric standard deviations in use: those of ``error_widths.GSD``, unless the site measured or chose others."""
+        return {**GSD, **widest_gsd(self.host_models), **self.method.gsd}
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -88,6 +90,7 @@ _FILES: tuple[tuple[str, type[Model]], ...] = (
     (EVALUATIONS_FILE, EvaluationsFile),
     (METHOD_FILE, MethodFile),
     (EQUIVALENCES_FILE, EquivalencesFile),
+    (HOST_MODELS_FILE, HostModelsFile),
 )
 
 FILES = (*(name for name, _ in _FILES), OUTCOMES_FILE, REGIONS_FILE)
@@ -141,6 +144,7 @@ def load(folder: str | Path | None) -> Catalogue:
         (parts.get(EVALUATIONS_FILE) or EvaluationsFile()).answers,
         parts.get(METHOD_FILE) or MethodFile(),
         (parts.get(EQUIVALENCES_FILE) or EquivalencesFile()).use,
+        (parts.get(HOST_MODELS_FILE) or HostModelsFile()).host_models,
     )
 
 
@@ -170,6 +174,24 @@ def factors_chosen(folder: str | Path | None) -> FactorsFile:
         return FactorsFile()
     found: FactorsFile | None = _read(Path(folder), ((FACTORS_FILE, FactorsFile),)).get(FACTORS_FILE)
     return found or FactorsFile()
+
+
+def host_models_in(folder: str | Path) -> tuple[HostModelEntry, ...]:
+    """Read ``host-models.yaml`` alone, as hosts have it that have no other file of the catalogue.
+
+    Args:
+        folder: Its folder.
+
+    Raises:
+        CatalogueError: The file is missing or wrong.
+
+    Example:
+        ``host_models_in("/etc/ecoia")`` gives its entries.
+    """
+    found: HostModelsFile | None = _read(Path(folder), ((HOST_MODELS_FILE, HostModelsFile),)).get(HOST_MODELS_FILE)
+    if found is None:
+        raise CatalogueError(f"'{Path(folder, HOST_MODELS_FILE)}' does not exist: 'ecoia calibrate --bmc' writes it")
+    return found.host_models
 
 
 def _read(base: Path, files: Iterable[tuple[str, type[Model]]], *, tables: bool = False) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import typer
 
 from ecoia.cli import (
     baseline,
+    calibrate,
     check,
     compact,
     compare,
@@ -108,6 +109,7 @@ app.command("workbook", rich_help_panel=REPORT)(workbook.workbook)
 app.command("evaluate", rich_help_panel=REPORT)(evaluate.evaluate)
 app.command("doctor", rich_help_panel=SET_UP)(doctor.doctor)
 app.command("baseline", rich_help_panel=SET_UP)(baseline.baseline)
+app.command("calibrate", rich_help_panel=SET_UP)(calibrate.calibrate)
 app.command("config", rich_help_panel=SET_UP)(config.config)
 app.command("init", rich_help_panel=SET_UP)(init.init)
 
