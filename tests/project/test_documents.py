@@ -194,6 +194,7 @@ _CATALOGUE_FILES = {
     "services": "services.yaml",
     "calibrations": "calibration.yaml",
     "host_models": "host-models.yaml",
+    "crosschecks": "crosschecks.yaml",
     "sites": "sites.yaml",
     "equipment": "equipment.yaml",
     "contracts": "contracts.yaml",

@@ -15,6 +15,7 @@ from ecoia.catalogue.committees import (
     SectionComment,
     Tie,
 )
+from ecoia.catalogue.crosschecks import CROSSCHECKS_FILE, CrosschecksFile, KeptCrosscheck
 from ecoia.catalogue.described_model import PROVIDER_UNITS, DescribedModel, ProviderUnit
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
@@ -47,6 +48,7 @@ __all__ = [
     "CLOSED",
     "COMMITTEES_FILE",
     "CONTRACTS_FILE",
+    "CROSSCHECKS_FILE",
     "EQUIPMENT_FILE",
     "EQUIVALENCES",
     "EQUIVALENCES_FILE",
@@ -78,6 +80,7 @@ __all__ = [
     "CommitteesFile",
     "Contract",
     "ContractsFile",
+    "CrosschecksFile",
     "DescribedModel",
     "Equipment",
     "EquipmentFile",
@@ -87,6 +90,7 @@ __all__ = [
     "GovernanceBody",
     "HostModelEntry",
     "HostModelsFile",
+    "KeptCrosscheck",
     "MethodFile",
     "Organisation",
     "Outcomes",

@@ -13,6 +13,7 @@ from ecoia.catalogue import checks
 from ecoia.catalogue.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
 from ecoia.catalogue.charter import CHARTER_FILE, CharterFile
 from ecoia.catalogue.committees import COMMITTEES_FILE, CommitteesFile
+from ecoia.catalogue.crosschecks import CROSSCHECKS_FILE, CrosschecksFile, KeptCrosscheck
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
 from ecoia.catalogue.equivalences import EQUIVALENCES_FILE, EquivalencesFile
@@ -51,6 +52,7 @@ class Catalogue:
     method: MethodFile = field(default_factory=MethodFile)
     equivalences: tuple[str, ...] = ()
     host_models: tuple[HostModelEntry, ...] = ()
+    crosschecks: tuple[KeptCrosscheck, ...] = ()
 
     @property
     def gsd(self) -> dict[str, float]:
@@ -91,6 +93,7 @@ _FILES: tuple[tuple[str, type[Model]], ...] = (
     (METHOD_FILE, MethodFile),
     (EQUIVALENCES_FILE, EquivalencesFile),
     (HOST_MODELS_FILE, HostModelsFile),
+    (CROSSCHECKS_FILE, CrosschecksFile),
 )
 
 FILES = (*(name for name, _ in _FILES), OUTCOMES_FILE, REGIONS_FILE)
@@ -106,6 +109,7 @@ _UNIQUE: dict[str, Unique] = {
         *(((key,), ("id",)) for key in ("recommendations", "decisions", "actions")),
         (("comments",), ("quarter", "section")),
     ),
+    CROSSCHECKS_FILE: ((("crosschecks",), ("instance", "quarter")),),
     EVALUATIONS_FILE: ((("answers",), ("service", "quarter", "question")),),
 }
 
@@ -145,6 +149,7 @@ def load(folder: str | Path | None) -> Catalogue:
         parts.get(METHOD_FILE) or MethodFile(),
         (parts.get(EQUIVALENCES_FILE) or EquivalencesFile()).use,
         (parts.get(HOST_MODELS_FILE) or HostModelsFile()).host_models,
+        (parts.get(CROSSCHECKS_FILE) or CrosschecksFile()).crosschecks,
     )
 
 

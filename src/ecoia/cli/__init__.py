@@ -21,6 +21,7 @@ from ecoia.cli import (
     compact,
     compare,
     config,
+    crosscheck,
     dashboard,
     declare,
     deliver,
@@ -100,6 +101,7 @@ app.command("project", rich_help_panel=REPORT)(project.project)
 app.command("deliver", rich_help_panel=REPORT)(deliver.deliver)
 app.command("compact", rich_help_panel=REPORT)(compact.compact)
 app.add_typer(export.group, name="export", rich_help_panel=REPORT)
+app.command("crosscheck", rich_help_panel=REPORT)(crosscheck.crosscheck)
 app.command("publish", rich_help_panel=REPORT)(publish.publish)
 app.command("verify", rich_help_panel=REPORT)(verify.verify)
 app.command("recalculate", rich_help_panel=REPORT)(recalculate.recalculate)

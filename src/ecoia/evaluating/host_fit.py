@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ecoia.errors import UsageError
 from ecoia.evaluating.load_log import LoadLog
+from ecoia.evaluating.wall_power import Floats, WallPower
 from ecoia.meters.wattmeter import Sample
 from ecoia.periods import utc_datetime
 
@@ -27,12 +27,9 @@ LAG_STEP_SECONDS = 5
 LEAST_FOLLOWED = 0.5
 """Least part of the power's variance that the load explains (R squared)."""
 
-_LONGEST_HOLD_SECONDS = 60.0
 _FROZEN_SECONDS = 3600.0
 _FROZEN_SPAN = 0.10
 _LEAST_GPU_SPREAD = 0.10
-
-Floats = NDArray[np.float64]
 
 
 class HostFit(NamedTuple):
@@ -59,27 +56,6 @@ class HostFit(NamedTuple):
     followed: float
 
 
-class _Power:
-    """The integral of a series over time, and how much of the time it does not know. A sample of zero is no reading."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.begin_ns = samples[0][0]
-        self.times: Floats = np.array([(instant - self.begin_ns) / 1e9 for instant, _ in samples])
-        self.watts: Floats = np.array([microwatts / 1e6 for _, microwatts in samples])
-        lengths = np.diff(self.times)
-        hold = max(3 * float(np.median(lengths)), _LONGEST_HOLD_SECONDS)
-        unknown = (lengths > hold) | (self.watts[:-1] == 0)
-        self._energy: Floats = np.concatenate([[0.0], np.cumsum(self.watts[:-1] * lengths)])
-        self._unknown: Floats = np.concatenate([[0.0], np.cumsum(lengths * unknown)])
-
-    def means(self, starts: Floats, ends: Floats) -> Floats:
-        """Return the mean watts of each interval; NaN where the series does not know all of it."""
-        energy = np.interp(ends, self.times, self._energy) - np.interp(starts, self.times, self._energy)
-        unknown = np.interp(ends, self.times, self._unknown) - np.interp(starts, self.times, self._unknown)
-        known = (unknown <= 1e-6) & (starts >= self.times[0]) & (ends <= self.times[-1])
-        return np.asarray(np.where(known, energy / (ends - starts), np.nan), dtype=np.float64)
-
-
 def fit(load: LoadLog, samples: Sequence[Sample]) -> HostFit:
     """Fit a host's power.
 
@@ -90,9 +66,7 @@ def fit(load: LoadLog, samples: Sequence[Sample]) -> HostFit:
     Raises:
         UsageError: The two do not tell the host's power; the message says why, and what to do.
     """
-    if len(samples) < 2:
-        raise UsageError("the series holds fewer than two samples: let its logger run while the load is recorded")
-    power = _Power(samples)
+    power = WallPower(samples)
     starts = np.array([each.start for each in load.means]) - power.begin_ns / 1e9
     ends = np.array([each.end for each in load.means]) - power.begin_ns / 1e9
     columns = _columns(load)
@@ -140,7 +114,7 @@ def _followed(columns: Floats, watts: Floats) -> float:
     return 1 - left / spread if spread > 0 else 0.0
 
 
-def _refuse_frozen(power: _Power, starts: Floats, ends: Floats, busy: Floats, threads: int) -> None:
+def _refuse_frozen(power: WallPower, starts: Floats, ends: Floats, busy: Floats, threads: int) -> None:
     """Refuse a series that says the same figure for an hour while the load moved: its sensor or its logger stood still."""
     changes = np.flatnonzero(np.diff(power.watts)) + 1
     for run in np.split(np.arange(len(power.watts)), changes):
@@ -156,7 +130,7 @@ def _refuse_frozen(power: _Power, starts: Floats, ends: Floats, busy: Floats, th
             )
 
 
-def _too_few(power: _Power, starts: Floats, ends: Floats) -> UsageError:
+def _too_few(power: WallPower, starts: Floats, ends: Floats) -> UsageError:
     common = int((~np.isnan(power.means(starts, ends))).sum())
     begin, end = (utc_datetime(power.begin_ns + int(at * 1e9)) for at in (power.times[0], power.times[-1]))
     return UsageError(

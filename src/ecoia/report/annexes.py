@@ -15,6 +15,7 @@ from ecoia.report.context import Context
 from ecoia.report.model import (
     CalibrationUsed,
     ContractUsed,
+    CrosscheckKept,
     DeviationInUse,
     EquipmentUsed,
     EquivalenceUsed,
@@ -108,6 +109,26 @@ def calibrations_used(context: Context) -> tuple[CalibrationUsed, ...]:
         )
         for each in context.catalogue.calibrations
         if each in applied
+    )
+
+
+def crosschecks(context: Context) -> tuple[CrosscheckKept, ...]:
+    """List the quarter's comparisons of records with power at the wall, in the catalogue's order."""
+    return tuple(
+        CrosscheckKept(
+            instance=each.instance,
+            hours=each.hours,
+            missing_hours=each.missing_hours,
+            ratio=each.ratio,
+            gsd=each.gsd,
+            low_hours=each.low_hours,
+            high_hours=each.high_hours,
+            series=each.series,
+            sha256=each.sha256,
+            compared_on=each.date.isoformat(),
+        )
+        for each in context.catalogue.crosschecks
+        if each.quarter == str(context.quarter)
     )
 
 
