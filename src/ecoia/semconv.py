@@ -130,9 +130,9 @@ KIND_LINK = "link"
 MEASURED, ESTIMATED, DECLARED, MISSING = "measured", "estimated", "declared", "missing"
 STATUSES = (MEASURED, ESTIMATED, DECLARED, MISSING)
 
-NOT_LACKING = ("no-device", "undivided", "withdrawn")
-"""Names of ``missing`` methods that leave nothing out: the machine has no such component, its energy is in another, or what was
-declared was withdrawn."""
+NOT_LACKING = ("no-device", "undivided", "withdrawn", "handed-to-guest")
+"""Names of ``missing`` methods that leave nothing out: the machine has no such component, its energy is in another, what was
+declared was withdrawn, or the records of the guest have it."""
 
 CLAIMED_TWICE = "claimed-twice"
 """Name of the ``missing`` method of energy that another process claims as well, and that is counted there."""

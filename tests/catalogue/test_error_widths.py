@@ -13,7 +13,7 @@ from ecoia import catalogue
 from ecoia.catalogue import api
 from ecoia.catalogue.error_widths import GSD, LISTED_WHERE_USED
 from ecoia.factors import FactorSet
-from ecoia.methods import HOST_MODEL, SERVER_SHARE, SIMULATED, Method
+from ecoia.methods import GUEST_SHARE, GUEST_SHARE_AT_WALL, HOST_MODEL, SERVER_SHARE, SIMULATED, Method
 from ecoia.periods import Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.report import Quantity, QuarterlyReport, build_report
@@ -71,6 +71,8 @@ def width(quantity: Quantity) -> float | None:
         ("server-share", {"methods": {"cpu": SERVER_SHARE["zen3"]}}, THIS_YEAR, {}, WHOLE),
         ("server-share-vendor", {"methods": {"cpu": SERVER_SHARE["amd"]}}, THIS_YEAR, {}, WHOLE),
         ("server-share-generic", {"methods": {"cpu": SERVER_SHARE["generic"]}}, THIS_YEAR, {}, WHOLE),
+        ("guest-share", {"methods": {"cpu": GUEST_SHARE}}, THIS_YEAR, {}, WHOLE),
+        ("guest-share-wall", {"methods": {"cpu": GUEST_SHARE_AT_WALL}}, THIS_YEAR, {}, WHOLE),
         ("host-model", {"methods": {"cpu": HOST_MODEL}}, THIS_YEAR, {}, WHOLE),
         ("declared", {"methods": {"cpu": Method("declared", "kwh")}}, THIS_YEAR, {}, WHOLE),
         ("calibration", {}, THIS_YEAR, {"calibration": CALIBRATION}, WHOLE),

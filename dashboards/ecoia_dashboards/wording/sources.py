@@ -28,6 +28,8 @@ DEVIATIONS = {
     "server-share-vendor": N_("part d’un serveur dont seul le fabricant du processeur est connu"),
     "server-share-generic": N_("part d’un serveur inconnu"),
     "host-model": N_("modèle d’un hôte, étalonné par le site"),
+    "guest-share": N_("part d’une machine virtuelle, transmise par son hôte"),
+    "guest-share-wall": N_("part d’une machine virtuelle, mesurée à la prise et transmise par son hôte"),
     "attribution-cpu": N_("partage d’un hôte selon le temps de calcul : processeur, ou wattmètre"),
     "attribution-ram": N_("partage de la mémoire d’un hôte selon le temps de calcul"),
     "attribution-gpu": N_("partage d’une carte graphique à l’intérieur d’un processus"),

@@ -46,7 +46,7 @@ def detect(
     A measured process calls this in its background thread.
 
     Args:
-        settings: The settings, for ``wattmeter`` and ``vcpu_threads``.
+        settings: The settings, for ``wattmeter``, ``guest_energy``, ``vcpu_threads`` and ``home``.
         early_counters: Counters read before detection (path of a file, or id of a GPU, -> microjoules). The first reading
             starts there, so it includes the time that detection takes.
         root: Folder that holds ``/proc`` and ``/sys``.
@@ -67,7 +67,7 @@ def detect(
 
     ours = pids or _this_process
 
-    cpu = _first(
+    cpu = _handed(settings) or _first(
         lambda: _counted("cpu", root, early_counters),
         lambda: _calibrated(settings, root, group),
         lambda: _modelled_cpu(settings, root, group),
@@ -90,6 +90,15 @@ def _counted(component: str, root: str | Path, early_counters: dict[str, int] | 
     from ecoia.meters import rapl
 
     return rapl.meter(component, root, early_counters)
+
+
+def _handed(settings: Settings) -> Meter | Absence | None:
+    """Return what the host hands to this virtual machine, or why it can't be read; None unless the settings name its folder."""
+    if not settings.guest_energy:
+        return None
+    from ecoia.meters import guest_share
+
+    return guest_share.detect(settings.guest_energy)
 
 
 def _calibrated(settings: Settings, root: str | Path, group: ControlGroup | None) -> Meter | None:
@@ -118,6 +127,10 @@ def _ram(
     cpu: Meter | Absence, settings: Settings, root: str | Path, early_counters: dict[str, int] | None, group: ControlGroup | None
 ) -> Meter | Absence:
     """Return the meter of the memory, unless the figure of the CPU includes it."""
+    if settings.guest_energy:
+        from ecoia.meters import guest_share
+
+        return cpu if isinstance(cpu, Absence) else guest_share.INSIDE
     if not isinstance(cpu, Absence) and cpu.method == HOST_MODEL:
         from ecoia.meters import host_model
 
@@ -178,13 +191,15 @@ def diagnose(settings: Settings, root: str | Path = "/") -> list[Diagnosis]:
             why, remedy = server_share.explain(component, settings.vcpu_threads, root)
         elif method == HOST_MODEL:
             why, remedy = str(host_model.explain(settings.home, settings.vcpu_threads, root)), None
+        elif component == "cpu" and settings.guest_energy:
+            why, remedy = f"the host of this machine hands it its energy in '{settings.guest_energy}'", None
         elif settings.wattmeter:
             from ecoia.meters import wattmeter
 
             why, remedy = wattmeter.explain(settings.wattmeter)
         else:
             why, remedy = explain[component](method, root)
-        if component == "cpu" and method.status == ESTIMATED and method != HOST_MODEL:
+        if component == "cpu" and method.status == ESTIMATED and method != HOST_MODEL and not settings.guest_energy:
             unused = host_model.explain(settings.home, settings.vcpu_threads, root)
             why = why if unused is None else f"{why}; {unused}"
         diagnoses.append(Diagnosis(component, method.status, method.name, why, remedy))
