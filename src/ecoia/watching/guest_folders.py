@@ -110,7 +110,7 @@ class GuestFolders:
         return handed
 
     def write(self) -> None:
-        """Write the files of each guest whose processor was read since the last call. The others grow old, which their guests see."""
+        """Write the files of each guest whose processor was read since the last call. The others grow old, and guests see it."""
         for guest in [guest for guest, read in self._read.items() if read]:
             try:
                 self._write(self._folder / guest, self._totals[guest])
