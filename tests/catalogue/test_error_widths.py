@@ -151,6 +151,20 @@ def test_a_deviation_that_came_later_is_listed_where_it_is_used_or_chosen(tmp_pa
     assert LISTED_WHERE_USED & {each.name for each in chosen.deviations} == {"server-share"}
 
 
+def test_the_measured_error_of_a_calibrated_host_is_its_default_and_listed_where_it_is_used(tmp_path: Path) -> None:
+    entry = (
+        "{cpu_model: x, threads: 8, idle_w: 9, busy_w: 1, gib: 8, gsd: %s, n: 200, instances: [%s], from: 2026-01-01, source: s}"
+    )
+    files = {"host-models": "host_models:\n" + "".join(f"  - {entry % each}\n" for each in ((1.06, "a-1"), (1.13, "b-*")))}
+    used = built(tmp_path / "a", record(cpu=1, methods={"cpu": HOST_MODEL}), THIS_YEAR, files)
+    (line,) = [each for each in used.deviations if each.name == "host-model"]
+    assert (line.gsd, line.default) == (1.13, 1.13), "the widest, as records do not name their model"
+    assert "host-model" not in {each.name for each in built(tmp_path / "b", record(cpu=1), THIS_YEAR, files).deviations}
+    chosen = built(tmp_path / "c", record(cpu=1, methods={"cpu": HOST_MODEL}), THIS_YEAR, files, **{"host-model": 1.3})
+    (line,) = [each for each in chosen.deviations if each.name == "host-model"]
+    assert (line.gsd, line.default) == (1.3, 1.13)
+
+
 def test_widths_of_errors_and_assessing_load_no_model_of_the_catalogue() -> None:
     code = (
         "import sys, ecoia.catalogue.error_widths, ecoia.impact.assessment, ecoia.delivery.deliver\n"

@@ -17,11 +17,13 @@ from ecoia.keeping.journal import Journal
 from ecoia.measuring.recorder import Recorder
 from ecoia.meters import hardware
 from ecoia.meters.guest_share import GuestShareMeter
+from ecoia.methods import AT_WALL, error_class
 from ecoia.records import Record
 from ecoia.semconv import KIND_SPAN
 from ecoia.testing import PowercapTree, PowercapZone
 from ecoia.watching.control_groups import ServiceGroups
 from ecoia.watching.guest_folders import GuestFolders, guest_name, vcpus
+from ecoia.watching.watch import watch_by_rules
 from support.control_groups import GroupTree
 from support.settings import make_settings
 
@@ -185,6 +187,23 @@ def test_idle_energy_is_reserved_by_vcpus(host: Host, monkeypatch: pytest.Monkey
     reserved: Any = recorder._subject.look(time.perf_counter_ns()).reserved
     assert {key.guest: share for key, share in reserved.items()} == {"vm1": 0.25, "vm2": 0.0}
     recorder.let_go()
+
+
+def test_the_watcher_of_a_host_writes_the_folders_of_the_machines_that_rules_match(host: Host) -> None:
+    settings = make_settings(home=str(host.folder / "home"), instance="host-1")
+    watch_by_rules(
+        host.folder / "rules.toml",
+        settings=settings,
+        tell=lambda text: None,
+        seconds=0.5,
+        guests=host.guests,
+        root=host.tree.root,
+    )
+    assert sorted(host.handed()) == ["vm1", "vm2"]
+    facts = json.loads((host.guests / "vm1/ecoia.json").read_text(encoding="utf-8"))
+    assert facts["host"] == "host-1"
+    assert facts["wall"] == (error_class(facts["status"], facts["method"]) in AT_WALL)
+    assert (host.guests / "vm1/name").read_text(encoding="ascii") == "package-0\n", "as powercap shows it"
 
 
 @pytest.mark.parametrize(

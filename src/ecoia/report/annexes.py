@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ecoia.catalogue.error_widths import GSD, LISTED_WHERE_USED
+from ecoia.catalogue.host_models import widest_gsd
 from ecoia.factors import FactorSet
 from ecoia.impact.embodied import amortised_micrograms
 from ecoia.impact.grid import AppliedFactor
@@ -133,7 +134,8 @@ def crosschecks(context: Context) -> tuple[CrosscheckKept, ...]:
 
 
 def deviations(context: Context) -> tuple[DeviationInUse, ...]:
-    """List the standard deviation of every source of error, in the table's order."""
+    """List the standard deviation of every source of error, in the table's order. What the site measured itself is a default."""
+    defaults = {**GSD, **widest_gsd(context.catalogue.host_models)}
     used = {
         error_class(*method)
         for period in context.assessed
@@ -143,7 +145,7 @@ def deviations(context: Context) -> tuple[DeviationInUse, ...]:
     }
     return tuple(
         DeviationInUse(name, context.known.gsd[name], default)
-        for name, default in GSD.items()
+        for name, default in defaults.items()
         if name not in LISTED_WHERE_USED or name in used or context.known.gsd[name] != default
     )
 
