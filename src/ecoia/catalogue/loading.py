@@ -56,8 +56,13 @@ class Catalogue:
 
     @property
     def gsd(self) -> dict[str, float]:
-        """Geometric standard deviations in use: those of ``error_widths.GSD``, unless the site measured or chose others."""
-        return {**GSD, **widest_gsd(self.host_models), **self.method.gsd}
+        """Geometric standard deviations in use: the defaults, unless the organisation chose others."""
+        return {**self.default_gsd, **self.method.gsd}
+
+    @property
+    def default_gsd(self) -> dict[str, float]:
+        """Geometric standard deviations that nobody chose: what the site measured, else those of ``error_widths.GSD``."""
+        return {**GSD, **widest_gsd(self.host_models)}
 
     @property
     def services(self) -> tuple[Service, ...]:

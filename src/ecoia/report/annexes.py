@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ecoia.catalogue.error_widths import GSD, LISTED_WHERE_USED
-from ecoia.catalogue.host_models import widest_gsd
+from ecoia.catalogue.error_widths import LISTED_WHERE_USED
 from ecoia.factors import FactorSet
 from ecoia.impact.embodied import amortised_micrograms
 from ecoia.impact.grid import AppliedFactor
@@ -135,7 +134,6 @@ def crosschecks(context: Context) -> tuple[CrosscheckKept, ...]:
 
 def deviations(context: Context) -> tuple[DeviationInUse, ...]:
     """List the standard deviation of every source of error, in the table's order. What the site measured itself is a default."""
-    defaults = {**GSD, **widest_gsd(context.catalogue.host_models)}
     used = {
         error_class(*method)
         for period in context.assessed
@@ -145,7 +143,7 @@ def deviations(context: Context) -> tuple[DeviationInUse, ...]:
     }
     return tuple(
         DeviationInUse(name, context.known.gsd[name], default)
-        for name, default in defaults.items()
+        for name, default in context.catalogue.default_gsd.items()
         if name not in LISTED_WHERE_USED or name in used or context.known.gsd[name] != default
     )
 
