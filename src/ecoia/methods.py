@@ -63,6 +63,16 @@ SERVER_SHARE = {row: _method(ESTIMATED, f"server-share:{row}", each) for row, ea
 SERVER_SHARE_RAM = {row: _method(ESTIMATED, f"server-share-ram:{row}", each) for row, each in _SERVER_SHARE_CLASSES.items()}
 """A virtual machine's share of its server's processors, and its memory beyond that share, by row of ``server_share.csv``."""
 
+GUEST_SHARE = _method(ESTIMATED, "guest-share:ecoia", "guest-share")
+GUEST_SHARE_AT_WALL = _method(ESTIMATED, "guest-share:ecoia-wall", "guest-share-wall")
+"""What the host of a virtual machine hands to it, from its counters or at the wall (``ecoia watch --guests``)."""
+
+HANDED_TO_GUEST = Method(MISSING, "handed-to-guest")
+"""In a host's records, the energy of a virtual machine that the host hands to it: the guest's records have it."""
+
+HOST_MODEL = _method(ESTIMATED, "host-model:calibrated", "host-model")
+"""A host's power at the wall by its load, as the site measured it (``ecoia calibrate``); in a guest, its share of that host."""
+
 LOAD_MODEL = _method(ESTIMATED, "load-model:tdp", "model")
 LOAD_MODEL_GENERIC = _method(ESTIMATED, "load-model:generic-tdp", "generic-model")
 RAM_MODEL = _method(ESTIMATED, "ram-model", "model")
@@ -146,6 +156,7 @@ def sharing_error(component: str, name: str) -> str:
 
 
 AT_WALL = frozenset({"wattmeter", *_SERVER_SHARE_CLASSES.values()})
+AT_WALL = frozenset({"wattmeter", "guest-share-wall", "host-model", *_SERVER_SHARE_CLASSES.values()})
 """Classes of error of methods that give energy at the wall, so that no wall factor applies to it."""
 
 METHODS = tuple(_ERROR_CLASSES)

@@ -56,6 +56,9 @@ IDLE_FILE = "idle.json"
 KAPPA_FILE = "token_fit.json"
 """Name of the file in the journal's home that keeps what tokens cost on this server (``ecoia fit-tokens``)."""
 
+HOST_MODEL_FILE = "host-model.json"
+"""Name of the file in the journal's home that keeps what its host draws by its load (``ecoia calibrate --use``)."""
+
 COMPONENTS = ("cpu", "gpu", "ram")
 
 PROVIDER, CONSUMER = "provider", "consumer"
@@ -138,9 +141,9 @@ SELF_HOSTED = ("local", "self-hosted", "ollama", "vllm", "sglang", "tgi", "llama
 MEASURED, ESTIMATED, DECLARED, MISSING = "measured", "estimated", "declared", "missing"
 STATUSES = (MEASURED, ESTIMATED, DECLARED, MISSING)
 
-NOT_LACKING = ("no-device", "undivided", "withdrawn")
-"""Names of ``missing`` methods that leave nothing out: the machine has no such component, its energy is in another, or what was
-declared was withdrawn."""
+NOT_LACKING = ("no-device", "undivided", "withdrawn", "handed-to-guest")
+"""Names of ``missing`` methods that leave nothing out: the machine has no such component, its energy is in another, what was
+declared was withdrawn, or the records of the guest have it."""
 
 CLAIMED_TWICE = "claimed-twice"
 """Name of the ``missing`` method of energy that another process claims as well, and that is counted there."""

@@ -261,6 +261,7 @@ SETTINGS = (
     Setting("dashboard_url", _page_address, _always(None), "address of the dashboard, for the links of cards and mails"),
     Setting("timestamp_authority", _address, _always(None), "address that timestamps publications (RFC 3161); none: nobody does"),
     Setting("wattmeter", _path, _always(None), "file of a wattmeter at this machine's plug; measures in place of all else"),
+    Setting("guest_energy", _path, _always(None), "folder in which this virtual machine's host hands it its energy"),
     Setting("vcpu_threads", _threads, _always(1), "hardware threads of a vCPU of this virtual machine: 1, or 2 for a whole core"),
     Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or the whole host"),
     Setting("reserved_share", _share, _always(0.0), "share of the host reserved for this process (its idle energy)"),
@@ -405,7 +406,7 @@ def load(arguments: Mapping[str, Any] | None = None, start: str | Path | None = 
     if found is not None:
         base, origin = os.path.split(found[0])
         section = dict(found[1])
-        for name in ("home", "catalogue", "publications", "wattmeter"):
+        for name in ("home", "catalogue", "publications", "wattmeter", "guest_energy"):
             path = section.get(name)
             if isinstance(path, str) and path and not path.startswith("~"):
                 section[name] = os.path.join(base, path)  # relative to the file, not to the current folder

@@ -13,7 +13,7 @@ from ecoia import catalogue
 from ecoia.catalogue import api
 from ecoia.catalogue.error_widths import GSD, LISTED_WHERE_USED
 from ecoia.factors import FactorSet
-from ecoia.methods import SERVER_SHARE, SIMULATED, Method
+from ecoia.methods import GUEST_SHARE, GUEST_SHARE_AT_WALL, HOST_MODEL, SERVER_SHARE, SIMULATED, Method
 from ecoia.periods import Quarter
 from ecoia.records import Record, Tokens, fold
 from ecoia.report import Quantity, QuarterlyReport, build_report
@@ -71,6 +71,9 @@ def width(quantity: Quantity) -> float | None:
         ("server-share", {"methods": {"cpu": SERVER_SHARE["zen3"]}}, THIS_YEAR, {}, WHOLE),
         ("server-share-vendor", {"methods": {"cpu": SERVER_SHARE["amd"]}}, THIS_YEAR, {}, WHOLE),
         ("server-share-generic", {"methods": {"cpu": SERVER_SHARE["generic"]}}, THIS_YEAR, {}, WHOLE),
+        ("guest-share", {"methods": {"cpu": GUEST_SHARE}}, THIS_YEAR, {}, WHOLE),
+        ("guest-share-wall", {"methods": {"cpu": GUEST_SHARE_AT_WALL}}, THIS_YEAR, {}, WHOLE),
+        ("host-model", {"methods": {"cpu": HOST_MODEL}}, THIS_YEAR, {}, WHOLE),
         ("declared", {"methods": {"cpu": Method("declared", "kwh")}}, THIS_YEAR, {}, WHOLE),
         ("calibration", {}, THIS_YEAR, {"calibration": CALIBRATION}, WHOLE),
         ("pue-measured", {}, THIS_YEAR, {"sites": SITES.format(quality="measured")}, BUILDING),
@@ -146,6 +149,20 @@ def test_a_deviation_that_came_later_is_listed_where_it_is_used_or_chosen(tmp_pa
     assert LISTED_WHERE_USED & {each.name for each in guest.deviations} == {"server-share-vendor"}
     chosen = built(tmp_path / "b", record(cpu=1), THIS_YEAR, {}, **{"server-share": 1.4})
     assert LISTED_WHERE_USED & {each.name for each in chosen.deviations} == {"server-share"}
+
+
+def test_the_measured_error_of_a_calibrated_host_is_its_default_and_listed_where_it_is_used(tmp_path: Path) -> None:
+    entry = (
+        "{cpu_model: x, threads: 8, idle_w: 9, busy_w: 1, gib: 8, gsd: %s, n: 200, instances: [%s], from: 2026-01-01, source: s}"
+    )
+    files = {"host-models": "host_models:\n" + "".join(f"  - {entry % each}\n" for each in ((1.06, "a-1"), (1.13, "b-*")))}
+    used = built(tmp_path / "a", record(cpu=1, methods={"cpu": HOST_MODEL}), THIS_YEAR, files)
+    (line,) = [each for each in used.deviations if each.name == "host-model"]
+    assert (line.gsd, line.default) == (1.13, 1.13), "the widest, as records do not name their model"
+    assert "host-model" not in {each.name for each in built(tmp_path / "b", record(cpu=1), THIS_YEAR, files).deviations}
+    chosen = built(tmp_path / "c", record(cpu=1, methods={"cpu": HOST_MODEL}), THIS_YEAR, files, **{"host-model": 1.3})
+    (line,) = [each for each in chosen.deviations if each.name == "host-model"]
+    assert (line.gsd, line.default) == (1.3, 1.13)
 
 
 def test_widths_of_errors_and_assessing_load_no_model_of_the_catalogue() -> None:

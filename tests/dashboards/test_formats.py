@@ -83,6 +83,12 @@ calibrations:
      date: 2026-06-15}
 """
 
+CROSSCHECKS = f"""\
+crosschecks:
+  - {{instance: host-1, quarter: 2026Q4, hours: 700, missing_hours: 3, ratio: 1.31, gsd: 1.04, low_hours: 0, high_hours: 1,
+     series: bmc.csv, sha256: {"ab" * 32}, date: 2027-01-02}}
+"""
+
 # Fields that no table holds: words, the page's own figures, and facts that "about" holds as text.
 IN_NO_TABLE = {"commitments", "governance", "start_utc", "end_utc"}
 
@@ -92,6 +98,7 @@ WITHOUT_UNIT = {
     ("run_quality", "value"),
     ("frontiers", "value"),
     ("calibrations", "gsd"),
+    ("crosschecks", "gsd"),
     ("deviations", "gsd"),
     ("deviations", "default_gsd"),
 }
@@ -116,6 +123,7 @@ def whole_report(folder: Path) -> QuarterlyReport:
         "equipment": EQUIPMENT,
         "contracts": CONTRACTS,
         "calibration": CALIBRATION,
+        "crosschecks": CROSSCHECKS,
     }
     report = build_report(
         rows,

@@ -13,6 +13,7 @@ from ecoia.report import (
     BudgetState,
     CalibrationUsed,
     ContractUsed,
+    CrosscheckKept,
     Quantity,
     QuarterlyReport,
     TokensUsed,
@@ -149,7 +150,19 @@ def test_low_bounds_are_never_above_high_ones(full: QuarterlyReport) -> None:
 
 # Tables that draw one item of the report a line, in its order, under the report's own name.
 DRAWN = (
-    *("register", "results", "trend", "savings", "said", "actions", "evaluations", "regions", "contracts", "calibrations"),
+    *(
+        "register",
+        "results",
+        "trend",
+        "savings",
+        "said",
+        "actions",
+        "evaluations",
+        "regions",
+        "contracts",
+        "calibrations",
+        "crosschecks",
+    ),
     *("site_figures", "equipment", "tokens", "inventory", "targets", "model_hypotheses", "doubles"),
 )
 WRITTEN_OTHERWISE = {"baseline_quarters", "may_harm"}  # joined, or numbers as codes
@@ -166,7 +179,8 @@ def as_data(cell: Any) -> Any:
 def test_a_column_named_like_a_field_holds_that_field(full: QuarterlyReport, id_: str) -> None:
     contract = ContractUsed("Fournisseur", 6.0, "lifecycle", 0.5, "FRA", ("h",), "2026-01-01", "2027-01-01", "GO")
     calibration = CalibrationUsed("cpu", 1.42, 1.05, ("host-*",), "2026-07-01", "2027-01-01", "Campagne", "2026-06-15")
-    report = dataclasses.replace(full, contracts=(contract,), calibrations=(calibration,))
+    check = CrosscheckKept("host-1", 700, 3, 1.31, 1.04, 0, 1, "bmc.csv", "ab" * 32, "2027-01-02")
+    report = dataclasses.replace(full, contracts=(contract,), calibrations=(calibration,), crosschecks=(check,))
     for item, line in zip(getattr(report, id_), lines(report, id_), strict=True):
         values = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
         plain = {
@@ -185,7 +199,7 @@ def test_a_column_named_like_a_field_holds_that_field(full: QuarterlyReport, id_
 
 def test_every_table_stands_once_and_has_a_heading_in_each_language(full: QuarterlyReport) -> None:
     found = tables(full)
-    assert len({table.id for table in found}) == len(found) == 47
+    assert len({table.id for table in found}) == len(found) == 48
     for language in (Language("fr"), Language("en")):
         for each in found:
             assert all(column.heading(language) for column in each.columns)

@@ -443,6 +443,8 @@ def test_each_deviation_of_the_page_is_that_of_the_code(repository: Path) -> Non
         "wattmeter at the plug": ["wattmeter"],
         "counters (RAPL, NVML)": ["counters"],
         "load model, hardware known; unknown": ["model", "generic-model"],
+        "handed to a virtual machine by its host, from counters; at the wall": ["guest-share", "guest-share-wall"],
+        "host calibrated by the site": ["host-model"],
         "share of a server, generation known; maker known; unknown": [
             "server-share",
             "server-share-vendor",

@@ -68,6 +68,7 @@ _TABLES: Sequence[Callable[[QuarterlyReport], Table]] = (
     sources.factor_gaps,
     sources.contracts,
     sources.calibrations,
+    sources.crosschecks,
     places.sites,
     places.site_figures,
     places.equipment,

@@ -8,6 +8,7 @@ from ecoia.impact.grid import FactorGap
 from ecoia.report import (
     CalibrationUsed,
     ContractUsed,
+    CrosscheckKept,
     DeviationInUse,
     EquivalenceUsed,
     FactorUsed,
@@ -92,6 +93,23 @@ def calibrations(report: QuarterlyReport) -> Table:
         Column("source", N_("Source"), lambda it: it.source),
     )
     return table("calibrations", N_("Étalonnage du site"), report.calibrations, *columns)
+
+
+def crosschecks(report: QuarterlyReport) -> Table:
+    """Tabulate how the records of hosts stand against their power at the wall."""
+    columns: tuple[Column[CrosscheckKept], ...] = (
+        Column("instance", N_("Machine"), lambda it: it.instance),
+        Column("ratio", N_("Énergie à la prise / énergie enregistrée"), lambda it: it.ratio, NUMBER, "kWh/kWh"),
+        Column("gsd", N_("Dispersion"), lambda it: it.gsd, NUMBER),
+        Column("hours", N_("Heures comparées"), lambda it: it.hours, NUMBER, "h"),
+        Column("missing_hours", N_("Heures manquantes"), lambda it: it.missing_hours, NUMBER, "h"),
+        Column("low_hours", N_("Heures au-dessous de 0,9"), lambda it: it.low_hours, NUMBER, "h"),
+        Column("high_hours", N_("Heures au-dessus de 2,5"), lambda it: it.high_hours, NUMBER, "h"),
+        Column("compared_on", N_("Comparé le"), lambda it: day(it.compared_on), DAY),
+        Column("series", N_("Série de mesures"), lambda it: it.series),
+        Column("sha256", N_("Empreinte SHA-256"), lambda it: it.sha256),
+    )
+    return table("crosschecks", N_("Contrôle à la prise"), report.crosschecks, *columns)
 
 
 def deviations(report: QuarterlyReport) -> Table:

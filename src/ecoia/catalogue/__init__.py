@@ -6,6 +6,8 @@
 | ``charter.yaml`` | the commitments, and the bodies that keep them alive |
 | ``targets.yaml`` | what was promised |
 | ``calibration.yaml`` | what was measured at the wall |
+| ``host-models.yaml`` | what hosts draw by their load, as measured at the wall |
+| ``crosschecks.yaml`` | results of holding records against power at the wall |
 | ``factors.yaml`` | which emission factors are in use |
 | ``contracts.yaml`` | contracted electricity |
 | ``sites.yaml`` | the buildings |

@@ -15,12 +15,14 @@ from ecoia.catalogue.committees import (
     SectionComment,
     Tie,
 )
+from ecoia.catalogue.crosschecks import CROSSCHECKS_FILE, CrosschecksFile, KeptCrosscheck
 from ecoia.catalogue.described_model import PROVIDER_UNITS, DescribedModel, ProviderUnit
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
 from ecoia.catalogue.equivalences import EQUIVALENCES, EQUIVALENCES_FILE, EquivalencesFile
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, QUESTIONS, THEMES, Answer, EvaluationsFile
 from ecoia.catalogue.hosted_factors import HOSTED_FACTORS_FILE, HostedFactor, HostedFactorsFile
+from ecoia.catalogue.host_models import HOST_MODELS_FILE, HostModelEntry, HostModelsFile
 from ecoia.catalogue.loading import FILES, Catalogue, factors_chosen, load
 from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes
@@ -47,6 +49,7 @@ __all__ = [
     "CLOSED",
     "COMMITTEES_FILE",
     "CONTRACTS_FILE",
+    "CROSSCHECKS_FILE",
     "EQUIPMENT_FILE",
     "EQUIVALENCES",
     "EQUIVALENCES_FILE",
@@ -54,6 +57,7 @@ __all__ = [
     "FACTORS_FILE",
     "FILES",
     "HOSTED_FACTORS_FILE",
+    "HOST_MODELS_FILE",
     "INDICATORS",
     "METHOD_FILE",
     "OUTCOMES_FILE",
@@ -78,6 +82,7 @@ __all__ = [
     "CommitteesFile",
     "Contract",
     "ContractsFile",
+    "CrosschecksFile",
     "DescribedModel",
     "Equipment",
     "EquipmentFile",
@@ -87,6 +92,9 @@ __all__ = [
     "GovernanceBody",
     "HostedFactor",
     "HostedFactorsFile",
+    "HostModelEntry",
+    "HostModelsFile",
+    "KeptCrosscheck",
     "MethodFile",
     "Organisation",
     "Outcomes",

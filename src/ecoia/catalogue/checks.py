@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import yaml
@@ -14,6 +15,7 @@ from ecoia.catalogue.committees import COMMITTEES_FILE
 from ecoia.catalogue.electricity import CONTRACTS_FILE
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE
 from ecoia.catalogue.fields import patterns_meet
+from ecoia.catalogue.host_models import HOST_MODELS_FILE
 from ecoia.catalogue.outcomes import OUTCOMES_FILE
 from ecoia.catalogue.problems import Problem
 from ecoia.catalogue.regions import REGIONS_FILE
@@ -40,6 +42,7 @@ def across(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Probl
         _broken_successions,
         _unknown_answers,
         _overlapping_calibrations,
+        _overlapping_host_models,
         _oversold_contracts,
         _overlapping_sites,
     ):
@@ -188,6 +191,23 @@ def _overlapping_calibrations(parts: dict[str, Any], nodes: dict[str, yaml.Node]
                 line_of(node, ("calibrations", j, "component")),
                 ("calibrations", j),
                 f"{second.component!r} is calibrated on line {line} already, for some of the same instances and days: "
+                "end one with 'until' before the other's 'from', or separate their 'instances'",
+            )
+
+
+def _overlapping_host_models(parts: dict[str, Any], nodes: dict[str, yaml.Node]) -> Iterator[Problem]:
+    """Find models that could both hold for a host at once: neither would take precedence."""
+    listed = parts[HOST_MODELS_FILE].host_models if HOST_MODELS_FILE in parts else ()
+    for (i, first), (j, second) in itertools.combinations(enumerate(listed), 2):
+        same_kind = (first.cpu_model, first.threads) == (second.cpu_model, second.threads)
+        same_days = first.start < (second.until or date.max) and second.start < (first.until or date.max)
+        if same_kind and same_days and any(patterns_meet(a, b) for a in first.instances for b in second.instances):
+            node = nodes[HOST_MODELS_FILE]
+            yield Problem(
+                HOST_MODELS_FILE,
+                line_of(node, ("host_models", j, "instances")),
+                ("host_models", j),
+                f"{list(second.instances)!r} has a model on line {line_of(node, ('host_models', i, 'instances'))} already: "
                 "end one with 'until' before the other's 'from', or separate their 'instances'",
             )
 

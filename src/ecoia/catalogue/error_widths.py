@@ -16,6 +16,9 @@ GSD: Mapping[str, float] = {
     "server-share": 1.5,  # a virtual machine's share of a server of a known generation, at the wall
     "server-share-vendor": 1.6,  # the same where only the processor's maker is known
     "server-share-generic": 1.75,  # the same where not even that is known
+    "host-model": 1.2,  # a host's power by its load, calibrated on one of its kind; host-models.yaml states each one's own
+    "guest-share": 1.45,  # what a host hands to its guest: counters (1.25) shared out by CPU time (1.35)
+    "guest-share-wall": 1.4,  # the same of a wattmeter (1.02) or a calibrated host (up to 1.2)
     "attribution-cpu": 1.35,  # a host's processors, or its wattmeter, shared out by CPU time
     "attribution-ram": 2.0,  # its memory, shared out by CPU time too
     "attribution-gpu": 1.25,  # a graphics card, shared out among what ran in one process
@@ -40,7 +43,7 @@ GSD: Mapping[str, float] = {
 
 LISTED_WHERE_USED = frozenset(
     {
-        *("server-share", "server-share-vendor", "server-share-generic"),
+        *("server-share", "server-share-vendor", "server-share-generic", "host-model", "guest-share", "guest-share-wall"),
         *("attribution-gpu-fitted", "attribution-gpu-guessed", "attribution-gpu-in-flight"),
     }
 )

@@ -13,6 +13,7 @@ from ecoia.catalogue import checks
 from ecoia.catalogue.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
 from ecoia.catalogue.charter import CHARTER_FILE, CharterFile
 from ecoia.catalogue.committees import COMMITTEES_FILE, CommitteesFile
+from ecoia.catalogue.crosschecks import CROSSCHECKS_FILE, CrosschecksFile, KeptCrosscheck
 from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, ContractsFile, FactorsFile
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
 from ecoia.catalogue.equivalences import EQUIVALENCES_FILE, EquivalencesFile
@@ -20,6 +21,7 @@ from ecoia.catalogue.error_widths import GSD
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, Answer, EvaluationsFile
 from ecoia.catalogue.fields import Model
 from ecoia.catalogue.hosted_factors import HOSTED_FACTORS_FILE, HostedFactor, HostedFactorsFile
+from ecoia.catalogue.host_models import HOST_MODELS_FILE, HostModelEntry, HostModelsFile, widest_gsd
 from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes, read_outcomes
 from ecoia.catalogue.problems import Problem
@@ -51,11 +53,18 @@ class Catalogue:
     method: MethodFile = field(default_factory=MethodFile)
     equivalences: tuple[str, ...] = ()
     hosted_factors: tuple[HostedFactor, ...] = ()
+    host_models: tuple[HostModelEntry, ...] = ()
+    crosschecks: tuple[KeptCrosscheck, ...] = ()
 
     @property
     def gsd(self) -> dict[str, float]:
-        """Geometric standard deviations in use: those of ``error_widths.GSD``, unless the organisation chose others."""
-        return {**GSD, **self.method.gsd}
+        """Geometric standard deviations in use: the defaults, unless the organisation chose others."""
+        return {**self.default_gsd, **self.method.gsd}
+
+    @property
+    def default_gsd(self) -> dict[str, float]:
+        """Geometric standard deviations that nobody chose: what the site measured, else those of ``error_widths.GSD``."""
+        return {**GSD, **widest_gsd(self.host_models)}
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -91,6 +100,8 @@ _FILES: tuple[tuple[str, type[Model]], ...] = (
     (METHOD_FILE, MethodFile),
     (EQUIVALENCES_FILE, EquivalencesFile),
     (HOSTED_FACTORS_FILE, HostedFactorsFile),
+    (HOST_MODELS_FILE, HostModelsFile),
+    (CROSSCHECKS_FILE, CrosschecksFile),
 )
 
 FILES = (*(name for name, _ in _FILES), OUTCOMES_FILE, REGIONS_FILE)
@@ -106,6 +117,7 @@ _UNIQUE: dict[str, Unique] = {
         *(((key,), ("id",)) for key in ("recommendations", "decisions", "actions")),
         (("comments",), ("quarter", "section")),
     ),
+    CROSSCHECKS_FILE: ((("crosschecks",), ("instance", "quarter")),),
     EVALUATIONS_FILE: ((("answers",), ("service", "quarter", "question")),),
     HOSTED_FACTORS_FILE: ((("hosted_factors",), ("provider", "model")),),
 }
@@ -146,6 +158,8 @@ def load(folder: str | Path | None) -> Catalogue:
         parts.get(METHOD_FILE) or MethodFile(),
         (parts.get(EQUIVALENCES_FILE) or EquivalencesFile()).use,
         (parts.get(HOSTED_FACTORS_FILE) or HostedFactorsFile()).hosted_factors,
+        (parts.get(HOST_MODELS_FILE) or HostModelsFile()).host_models,
+        (parts.get(CROSSCHECKS_FILE) or CrosschecksFile()).crosschecks,
     )
 
 
@@ -175,6 +189,24 @@ def factors_chosen(folder: str | Path | None) -> FactorsFile:
         return FactorsFile()
     found: FactorsFile | None = _read(Path(folder), ((FACTORS_FILE, FactorsFile),)).get(FACTORS_FILE)
     return found or FactorsFile()
+
+
+def host_models_in(folder: str | Path) -> tuple[HostModelEntry, ...]:
+    """Read ``host-models.yaml`` alone, as hosts have it that have no other file of the catalogue.
+
+    Args:
+        folder: Its folder.
+
+    Raises:
+        CatalogueError: The file is missing or wrong.
+
+    Example:
+        ``host_models_in("/etc/ecoia")`` gives its entries.
+    """
+    found: HostModelsFile | None = _read(Path(folder), ((HOST_MODELS_FILE, HostModelsFile),)).get(HOST_MODELS_FILE)
+    if found is None:
+        raise CatalogueError(f"'{Path(folder, HOST_MODELS_FILE)}' does not exist: 'ecoia calibrate --bmc' writes it")
+    return found.host_models
 
 
 def _read(base: Path, files: Iterable[tuple[str, type[Model]]], *, tables: bool = False) -> dict[str, Any]:

@@ -16,10 +16,12 @@ import typer
 
 from ecoia.cli import (
     baseline,
+    calibrate,
     check,
     compact,
     compare,
     config,
+    crosscheck,
     dashboard,
     declare,
     deliver,
@@ -100,6 +102,7 @@ app.command("project", rich_help_panel=REPORT)(project.project)
 app.command("deliver", rich_help_panel=REPORT)(deliver.deliver)
 app.command("compact", rich_help_panel=REPORT)(compact.compact)
 app.add_typer(export.group, name="export", rich_help_panel=REPORT)
+app.command("crosscheck", rich_help_panel=REPORT)(crosscheck.crosscheck)
 app.command("publish", rich_help_panel=REPORT)(publish.publish)
 app.command("verify", rich_help_panel=REPORT)(verify.verify)
 app.command("recalculate", rich_help_panel=REPORT)(recalculate.recalculate)
@@ -110,6 +113,7 @@ app.command("evaluate", rich_help_panel=REPORT)(evaluate.evaluate)
 app.command("doctor", rich_help_panel=SET_UP)(doctor.doctor)
 app.command("baseline", rich_help_panel=SET_UP)(baseline.baseline)
 app.command("fit-tokens", rich_help_panel=SET_UP)(fit_tokens.fit_tokens)
+app.command("calibrate", rich_help_panel=SET_UP)(calibrate.calibrate)
 app.command("config", rich_help_panel=SET_UP)(config.config)
 app.command("init", rich_help_panel=SET_UP)(init.init)
 

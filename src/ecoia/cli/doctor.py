@@ -16,7 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -61,14 +61,25 @@ class Check:
     remedy: str | None = None
 
 
-def doctor(home: Home = None) -> None:
+def doctor(
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Load the machine step by step, and hold the models against its counter.")
+    ] = False,
+    seconds: Annotated[float, typer.Option("--seconds", metavar="N", min=0.5, help="With --compare: length of a step.")] = 10,
+    home: Home = None,
+) -> None:
     """Show what this machine can measure, and how to measure better.
 
     Checks meters, settings, zone, catalogue, journal, delivery and versions. The exit code is 1 if something is broken.
 
     [dim]$ ecoia doctor[/dim]
+
+    [dim]$ ecoia doctor --compare[/dim]
     """
     settings = configuration.load({"home": home})
+    if compare:
+        _compare(settings, seconds)
+        return
     checks: list[Check] = []
     for subject, examine in _EXAMINATIONS.items():
         try:
@@ -85,6 +96,33 @@ def doctor(home: Home = None) -> None:
     typer.echo(f"\n{broken} broken, {sum(check.state is State.NOTE for check in checks)} to know")
     if broken:
         raise typer.Exit(FAILED)
+
+
+def _compare(settings: Settings, seconds: float) -> None:
+    """Show each model's power beside the counter's, on a ladder of loads.
+
+    Raises:
+        EcoiaError: there is no counter.
+    """
+    from ecoia.cli.common import print_table, say
+    from ecoia.evaluating.meter_ladder import LOADS, climb, errors
+
+    say(f"loading this machine in {len(LOADS)} steps of {seconds:g} s; let nothing else run meanwhile")
+    steps = climb(settings.home, seconds)
+    methods = list(steps[0].models_w)
+    rows = [
+        (f"{each.load:.0%}", number(each.counter_w), *(f"{number(w)} ({w / each.counter_w:.2f})" for w in each.models_w.values()))
+        for each in steps
+    ]
+    columns = ("load", "rapl W", *(f"{method} W (ratio)" for method in methods))
+    print_table("Counter and models, by load", columns, rows, right=columns)
+    found = [
+        (each.method, f"{each.ratio:.2f}", f"{each.gsd:.2f}", "server, at the wall" if each.at_wall else "processor")
+        for each in errors(steps)
+    ]
+    columns = ("model", "model / counter", "wrong by a factor of", "stands for")
+    print_table("Over all steps", columns, found, right=columns[1:3])
+    typer.echo("The counter reads the processor alone: a model of the server at the wall includes supplies, fans and memory.")
 
 
 def _meters(settings: Settings) -> Iterator[Check]:

@@ -34,6 +34,10 @@ def watch(
     pod_logs: Annotated[
         Path | None, typer.Option("--pod-logs", metavar="FOLDER", help="The kubelet's logs.", show_default="/var/log/pods")
     ] = None,
+    guests: Annotated[
+        Path | None,
+        typer.Option("--guests", metavar="FOLDER", help="With --rules: hand virtual machines their energy, in a folder each."),
+    ] = None,
     run_id: Annotated[
         str | None, typer.Option("--run", metavar="ID", help="The MLflow run that it works for, which shows its energy.")
     ] = None,
@@ -71,10 +75,12 @@ def watch(
         _refuse_beside_rules(one_target)
         settings = load_settings(home, needed=("home", "scope"))
         options = {} if pod_logs is None else {"pod_logs": pod_logs}
-        watcher.watch_by_rules(rules, settings=settings, tell=say, seconds=seconds, **options)
+        watcher.watch_by_rules(rules, settings=settings, tell=say, seconds=seconds, guests=guests, **options)
         return
     if pod_logs is not None:
         raise UsageError(f"--pod-logs {pod_logs} given: it goes with --rules, which may name pods")
+    if guests is not None:
+        raise UsageError(f"--guests {guests} given: it goes with --rules, which find the groups of virtual machines")
     if service is None:
         raise UsageError("no service given: name it by --service, or map what runs here to services by --rules")
     page = _page(metrics_url, engine, allow_remote=metrics_remote)

@@ -7,7 +7,7 @@ are time-stamped and never assumed periodic.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ecoia import losses
 from ecoia.light import TYPE_CHECKING
@@ -15,7 +15,7 @@ from ecoia.measuring.allocation import Allocation, Allocator
 from ecoia.measuring.idle_split import separate_waiting, split_by_reserved_share
 from ecoia.measuring.recent_energy import RecentEnergy
 from ecoia.measuring.span_sharing import SpanSharing
-from ecoia.measuring.subject import NO_DELTA, Look, RecordKey, Subject
+from ecoia.measuring.subject import NO_DELTA, Guests, Look, RecordKey, Subject
 from ecoia.measuring.window import Window
 from ecoia.measuring.window_records import RecordBuilder, Reservation
 from ecoia.measuring.write_and_retry import RecordWriter
@@ -50,6 +50,7 @@ class Recorder:
         notice: States how much CPU time is in records, for processes that measure this one too.
         group: Control group of the subject; None for our own.
         writer: The journal of the process, with its own notice; None for a new one.
+        guests: Where the energy of keys with a ``guest`` is handed over; None: it is recorded.
 
     Attributes:
         window: The open window.
@@ -77,9 +78,11 @@ class Recorder:
         group: ControlGroup | None = None,
         writer: RecordWriter | None = None,
         recent: RecentEnergy | None = None,
+        guests: Guests | None = None,
     ) -> None:
         utc_ns, self._wall_ns, busy = start
         self._subject = subject
+        self._guests = guests
         self._allocator = Allocator(settings, meters, (self._wall_ns, busy), complain, group=group)
         self._sharing = SpanSharing(self._wall_ns, self._allocator.cpus)
         self._settings = settings
@@ -156,8 +159,10 @@ class Recorder:
             reserved = look.reserved or ({} if look.waits is None else {look.waits: 1.0})
             split = split_by_reserved_share(allocation.idle, reserved, whole_host=self._allocator.whole)
             for key, energy in split:
-                self.window.add_energy(KIND_IDLE, key, energy)
+                self._add_energy(KIND_IDLE, key, energy)
         self._add_shares(allocation, look, elapsed_ns)
+        if self._guests is not None:
+            self._guests.write()
 
     def _add_totals(self, allocation: Allocation) -> None:
         window = self.window
@@ -173,7 +178,7 @@ class Recorder:
         shared = self._sharing.split(allocation.active, look, allocation.users, wall_ns=self._wall_ns, elapsed_ns=elapsed_ns)
         attribution = shared.attribution
         for key, energy, cpu_ns in zip(shared.keys, attribution.spans, attribution.cpu_ns, strict=True):
-            window.add_energy(KIND_SPAN, key, energy)
+            self._add_energy(KIND_SPAN, key, energy)
             window.add_delta(key, look.deltas.get(key, NO_DELTA).with_cpu_ns(cpu_ns))
         window.covered_ns += round(look.coverage * elapsed_ns)
         window.threads_ns += look.threads_ns
@@ -182,6 +187,13 @@ class Recorder:
         window.add_energy(KIND_OVERHEAD, None, attribution.overhead)
         window.cpu_ns[KIND_UNATTRIBUTED] += attribution.unattributed_cpu_ns
         window.cpu_ns[KIND_OVERHEAD] += look.own_cpu_ns
+
+    def _add_energy(self, kind: str, key: RecordKey | None, energy: Mapping[str, int | None]) -> None:
+        """Record energy, or hand it to the virtual machine that it is of: never both."""
+        if key is not None and key.guest is not None and self._guests is not None:
+            self.window.allocated -= self._guests.add(key.guest, energy)
+            energy = {**energy, "cpu": None, "ram": None}
+        self.window.add_energy(kind, key, energy)
 
     def _note_active(self, look: Look, elapsed_ns: int) -> None:
         """Note when spans were open in the interval that this reading ends, so that a short run does not look like a window.

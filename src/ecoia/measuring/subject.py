@@ -26,6 +26,7 @@ class RecordKey(NamedTuple):
         endpoint: Endpoint of the service.
         model_version: Version of the model.
         tracking_uri: The MLflow tracking URI that the program set.
+        guest: Virtual machine to which the energy is handed, so that its own records have it; None: it stays here.
     """
 
     service: str | None
@@ -34,6 +35,7 @@ class RecordKey(NamedTuple):
     endpoint: str | None = None
     model_version: str | None = None
     tracking_uri: str | None = None
+    guest: str | None = None
 
 
 class Delta:
@@ -161,6 +163,18 @@ class Look(NamedTuple):
     links: Sequence[Link] = ()
     threads_ns: int = 0
     waits: RecordKey | None = None
+
+
+class Guests(Protocol):
+    """Where the energy of virtual machines is handed to them."""
+
+    def add(self, guest: str, energy: Mapping[str, int | None]) -> int:
+        """Add a guest's energy since the last reading; return the microjoules of it that are handed over."""
+        ...
+
+    def write(self) -> None:
+        """Hand over what was added at this reading."""
+        ...
 
 
 class Subject(Protocol):

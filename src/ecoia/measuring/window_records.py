@@ -12,7 +12,7 @@ from ecoia.measuring.new_ids import NewIds
 from ecoia.measuring.subject import TOKEN_PARTS, RecordKey, TokenCounts
 from ecoia.measuring.window import Window
 from ecoia.meters import Meter
-from ecoia.methods import NOT_MEASURED, Method, shared_by
+from ecoia.methods import HANDED_TO_GUEST, NOT_MEASURED, Method, shared_by
 from ecoia.records import Record, Tokens
 from ecoia.semconv import COMPONENTS, KIND_IDLE, KIND_LINK, KIND_OUTCOME, KIND_OVERHEAD, KIND_SPAN, MISSING
 
@@ -26,6 +26,10 @@ class Reservation(NamedTuple):
 
     share: float
     idle_separated: bool
+
+
+_OF_GUESTS = dict.fromkeys(("cpu", "ram"), HANDED_TO_GUEST)
+"""Methods of records whose energy was handed to a virtual machine."""
 
 
 class RecordBuilder:
@@ -190,7 +194,7 @@ class RecordBuilder:
             service=service,
             phase=phase,
             energy_microjoules=energy,
-            method=self._methods_of(energy, way),
+            method=self._methods_of(energy, way) | (_OF_GUESTS if key is not None and key.guest is not None else {}),
             run_id=key.run_id if key else None,
             endpoint=key.endpoint if key else None,
             model_version=key.model_version if key else None,

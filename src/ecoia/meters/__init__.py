@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from ecoia.light import TYPE_CHECKING, NamedTuple
 from ecoia.meters.meter import DEVICES, GROUP, HOST, Absence, Detected, Meter
-from ecoia.methods import RAPL, Method
-from ecoia.semconv import COMPONENTS, MISSING
+from ecoia.methods import HOST_MODEL, RAPL, Method
+from ecoia.semconv import COMPONENTS, ESTIMATED, HOST_MODEL_FILE, MISSING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def detect(
     A measured process calls this in its background thread.
 
     Args:
-        settings: The settings, for ``wattmeter`` and ``vcpu_threads``.
+        settings: The settings, for ``wattmeter``, ``guest_energy``, ``vcpu_threads`` and ``home``.
         early_counters: Counters read before detection (path of a file, or id of a GPU, -> microjoules). The first reading
             starts there, so it includes the time that detection takes.
         root: Folder that holds ``/proc`` and ``/sys``.
@@ -67,12 +67,16 @@ def detect(
 
     ours = pids or _this_process
 
-    cpu = _first(lambda: _counted("cpu", root, early_counters), lambda: _modelled_cpu(settings, root, group))
+    cpu = _handed(settings) or _first(
+        lambda: _counted("cpu", root, early_counters),
+        lambda: _calibrated(settings, root, group),
+        lambda: _modelled_cpu(settings, root, group),
+    )
     return Detected(
         {
             "cpu": cpu,
             "gpu": _first(lambda: gpu.meter(root, ours, early_counters)),
-            "ram": _first(lambda: _counted("ram", root, early_counters), lambda: _modelled_ram(cpu, settings, root, group)),
+            "ram": _ram(cpu, settings, root, early_counters, group),
         }
     )
 
@@ -88,6 +92,24 @@ def _counted(component: str, root: str | Path, early_counters: dict[str, int] | 
     return rapl.meter(component, root, early_counters)
 
 
+def _handed(settings: Settings) -> Meter | Absence | None:
+    """Return what the host hands to this virtual machine, or why it can't be read; None unless the settings name its folder."""
+    if not settings.guest_energy:
+        return None
+    from ecoia.meters import guest_share
+
+    return guest_share.detect(settings.guest_energy)
+
+
+def _calibrated(settings: Settings, root: str | Path, group: ControlGroup | None) -> Meter | None:
+    """Return the model of this machine's host that the site calibrated; None without one that holds here."""
+    if not os.path.lexists(f"{settings.home}/{HOST_MODEL_FILE}"):
+        return None
+    from ecoia.meters import host_model
+
+    return host_model.meter(settings.home, settings.vcpu_threads, root, group)
+
+
 def _modelled_cpu(settings: Settings, root: str | Path, group: ControlGroup | None) -> Meter:
     """Return the model of the CPU: of a guest, its share of the server. A guest is never charged whole sockets."""
     from ecoia.meters import processor
@@ -99,6 +121,21 @@ def _modelled_cpu(settings: Settings, root: str | Path, group: ControlGroup | No
     from ecoia.meters import load_model
 
     return load_model.load_meter(root, group)
+
+
+def _ram(
+    cpu: Meter | Absence, settings: Settings, root: str | Path, early_counters: dict[str, int] | None, group: ControlGroup | None
+) -> Meter | Absence:
+    """Return the meter of the memory, unless the figure of the CPU includes it."""
+    if settings.guest_energy:
+        from ecoia.meters import guest_share
+
+        return cpu if isinstance(cpu, Absence) else guest_share.INSIDE
+    if not isinstance(cpu, Absence) and cpu.method == HOST_MODEL:
+        from ecoia.meters import host_model
+
+        return host_model.INSIDE
+    return _first(lambda: _counted("ram", root, early_counters), lambda: _modelled_ram(cpu, settings, root, group))
 
 
 def _modelled_ram(cpu: Meter | Absence, settings: Settings, root: str | Path, group: ControlGroup | None) -> Meter:
@@ -141,7 +178,7 @@ def diagnose(settings: Settings, root: str | Path = "/") -> list[Diagnosis]:
         settings: The settings, for ``wattmeter`` and ``vcpu_threads``.
         root: Folder that holds ``/proc`` and ``/sys``.
     """
-    from ecoia.meters import gpu, load_model, ram_model, server_share
+    from ecoia.meters import gpu, host_model, load_model, ram_model, server_share
 
     explain = {"cpu": load_model.explain, "gpu": gpu.explain, "ram": ram_model.explain}
     found = detect(settings, root=root)
@@ -152,12 +189,19 @@ def diagnose(settings: Settings, root: str | Path = "/") -> list[Diagnosis]:
             why, remedy = absence.why, absence.remedy
         elif method in server_share.METHODS:
             why, remedy = server_share.explain(component, settings.vcpu_threads, root)
+        elif method == HOST_MODEL:
+            why, remedy = str(host_model.explain(settings.home, settings.vcpu_threads, root)), None
+        elif component == "cpu" and settings.guest_energy:
+            why, remedy = f"the host of this machine hands it its energy in '{settings.guest_energy}'", None
         elif settings.wattmeter:
             from ecoia.meters import wattmeter
 
             why, remedy = wattmeter.explain(settings.wattmeter)
         else:
             why, remedy = explain[component](method, root)
+        if component == "cpu" and method.status == ESTIMATED and method != HOST_MODEL and not settings.guest_energy:
+            unused = host_model.explain(settings.home, settings.vcpu_threads, root)
+            why = why if unused is None else f"{why}; {unused}"
         diagnoses.append(Diagnosis(component, method.status, method.name, why, remedy))
     return diagnoses
 

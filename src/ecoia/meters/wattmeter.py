@@ -124,6 +124,21 @@ class WattmeterMeter(Meter):
         self._samples.forget_before(settled_ns)
 
 
+def samples_in(path: str | Path) -> list[Sample]:
+    """Return all samples of a file, in order of time, for whoever compares them with something else.
+
+    Args:
+        path: The file.
+
+    Raises:
+        WattmeterError: The file can't be read, or is wrong. The message names line, value and remedy.
+
+    Example:
+        ``samples_in("bmc.csv")`` gives ``[(1_764_547_200_000_000_000, 182_500_000), ...]``.
+    """
+    return _SampleFile(Path(path)).news()
+
+
 class _Samples:
     """Samples in order of time, and the power that they give at each instant."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ecoia.catalogue.error_widths import GSD, LISTED_WHERE_USED
+from ecoia.catalogue.error_widths import LISTED_WHERE_USED
 from ecoia.factors import FactorSet
 from ecoia.impact.embodied import amortised_micrograms
 from ecoia.impact.grid import AppliedFactor
@@ -15,6 +15,7 @@ from ecoia.report.context import Context
 from ecoia.report.model import (
     CalibrationUsed,
     ContractUsed,
+    CrosscheckKept,
     DeviationInUse,
     EquipmentUsed,
     EquivalenceUsed,
@@ -112,8 +113,28 @@ def calibrations_used(context: Context) -> tuple[CalibrationUsed, ...]:
     )
 
 
+def crosschecks(context: Context) -> tuple[CrosscheckKept, ...]:
+    """List the quarter's comparisons of records with power at the wall, in the catalogue's order."""
+    return tuple(
+        CrosscheckKept(
+            instance=each.instance,
+            hours=each.hours,
+            missing_hours=each.missing_hours,
+            ratio=each.ratio,
+            gsd=each.gsd,
+            low_hours=each.low_hours,
+            high_hours=each.high_hours,
+            series=each.series,
+            sha256=each.sha256,
+            compared_on=each.date.isoformat(),
+        )
+        for each in context.catalogue.crosschecks
+        if each.quarter == str(context.quarter)
+    )
+
+
 def deviations(context: Context) -> tuple[DeviationInUse, ...]:
-    """List the standard deviation of every source of error, in the table's order."""
+    """List the standard deviation of every source of error, in the table's order. What the site measured itself is a default."""
     methods = {
         (component, *method)
         for period in context.assessed
@@ -124,7 +145,7 @@ def deviations(context: Context) -> tuple[DeviationInUse, ...]:
     used = {error_class(status, name) for _, status, name in methods} | {sharing_error(each, name) for each, _, name in methods}
     return tuple(
         DeviationInUse(name, context.known.gsd[name], default)
-        for name, default in GSD.items()
+        for name, default in context.catalogue.default_gsd.items()
         if name not in LISTED_WHERE_USED or name in used or context.known.gsd[name] != default
     )
 

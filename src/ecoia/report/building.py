@@ -203,6 +203,7 @@ def _with_sources(report: QuarterlyReport, context: Context, factors: FactorSet)
         factors=annexes.factors_used(context),
         pue=context.known.pue if not catalogue.sites or any(site.id is None for site in of_sites) else None,
         calibrations=annexes.calibrations_used(context),
+        crosschecks=annexes.crosschecks(context),
         sites=of_sites,
         site_figures=annexes.site_figures(context),
         equipment=annexes.equipment_used(context),

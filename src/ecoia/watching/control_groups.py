@@ -23,6 +23,7 @@ from ecoia.processes.families import ControlGroup
 from ecoia.processes.notices import notice_names
 from ecoia.watching.group_rules import POD_LOGS, Rule
 from ecoia.watching.group_tree import GroupIdentity, groups_below, groups_in, rules_hierarchy
+from ecoia.watching.guest_folders import guest_name, vcpus
 from ecoia.watching.rule_file import PodNames, RuleFile, lacks_name
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class ServiceGroups:
         start: The clocks at which measuring began.
         pod_logs: Folder in which the kubelet keeps a folder of logs for each pod.
         whole_host: Whether the whole host is recorded: CPU time of groups that no rule matches is then unattributed.
+        hand_over: Whether virtual machines get their energy themselves; each has a key of its own then.
         root: Folder that holds ``/proc`` and ``/sys``.
         refuse: Called before a group is followed; returns the reason why it must not be, or None.
         let_go: Called when a group is no longer followed.
@@ -94,12 +96,14 @@ class ServiceGroups:
         *,
         pod_logs: Path = POD_LOGS,
         whole_host: bool = False,
+        hand_over: bool = False,
         root: str | Path = hardware.ROOT,
         refuse: Callable[[ControlGroup], str | None] = lambda group: None,
         let_go: Callable[[ControlGroup], None] = lambda group: None,
         tell: Callable[[str], None],
     ) -> None:
         self.reload = False
+        self._hand_over = hand_over
         self._root = root
         self._hierarchy = str(rules_hierarchy(Path(root, "sys/fs/cgroup")))
         self._refuse, self._let_go, self._tell = refuse, let_go, tell
@@ -181,6 +185,11 @@ class ServiceGroups:
             if group.limits.cpus is not None:
                 by_quota.setdefault(group.limits.usage_file or group.folder, []).append(group)
         reserved: dict[RecordKey, float] = {}
+        for group in self._followed.values():
+            if (
+                group.key.guest is not None and group.limits.cpus is None
+            ):  # a virtual machine has its vCPUs, whether they run or not
+                reserved[group.key] = vcpus(group.folder) / hardware.cpu_count()
         for groups in by_quota.values():
             for group in groups:
                 if not group.has_measuring_member:
@@ -235,7 +244,7 @@ class ServiceGroups:
         path, inode = identity
         if path in self._followed:
             return  # created between two looks in place of one that ended; that one is closed first
-        key = RecordKey(rule.service, rule.phase)
+        key = RecordKey(rule.service, rule.phase, guest=guest_name(path) if self._hand_over else None)
         group = self._kept.pop(path, None)
         if group is None or group.inode != inode:
             group = FollowedGroup(self._hierarchy + path, key)

@@ -17,8 +17,11 @@ from ecoia.measuring.recorder import Recorder
 from ecoia.measuring.subject import Delta, Link, Look, RecordKey, Subject
 from ecoia.measuring.this_process import drain_lost
 from ecoia.semconv import PHASES, RUN_PHASES, is_slug
+from ecoia.watching.guest_folders import GuestFolders
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecoia.instrument.start import StartReadings
     from ecoia.meters.hardware import ControlGroup
     from ecoia.processes.families import Family
@@ -224,6 +227,7 @@ def make_recorder(
     notice: OwnNotice,
     settings: Settings,
     group: ControlGroup | None = None,
+    guests: Path | None = None,
 ) -> Recorder:
     """Make the recorder of a subject that is measured from outside, with the best meters of this machine.
 
@@ -235,14 +239,17 @@ def make_recorder(
         notice: The notice of this process.
         settings: Settings.
         group: Control group of the subject; None for our own.
+        guests: Folder in which virtual machines get their energy; None: it is recorded.
     """
+    meters = metering.detect(settings, start.counters, pids=pids, group=group)
     return Recorder(
         settings,
         subject,
-        metering.detect(settings, start.counters, pids=pids, group=group),
+        meters,
         pid=pid,
         start=(start.utc_ns, start.wall_ns, busy_time_at_start(start)),
         complain=engine.complain,
         notice=notice,
         group=group,
+        guests=None if guests is None else GuestFolders(guests, meters, settings.instance, engine.complain),
     )

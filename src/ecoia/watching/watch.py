@@ -126,6 +126,7 @@ def watch_by_rules(
     tell: Callable[[str], None],
     pod_logs: Path = POD_LOGS,
     seconds: float | None = None,
+    guests: Path | None = None,
     root: str | Path = hardware.ROOT,
 ) -> None:
     """Measure the control groups of this host that a file of rules maps to services, as they come and go.
@@ -138,6 +139,7 @@ def watch_by_rules(
         tell: Shows the user how many groups each rule matches, and reports errors in the rules.
         pod_logs: Folder in which the kubelet keeps a folder of logs for each pod, named after the pod.
         seconds: How long to measure; None for no limit.
+        guests: Folder in which virtual machines get their energy, a folder each; None: it is recorded here.
         root: Folder that holds ``/proc`` and ``/sys``.
 
     Raises:
@@ -166,12 +168,13 @@ def watch_by_rules(
             start,
             pod_logs=pod_logs,
             whole_host=settings.scope == "host",
+            hand_over=guests is not None,
             root=root,
             refuse=refuse,
             let_go=registration.drop,
             tell=tell,
         )
-        _measure_groups(groups, start, settings, seconds)
+        _measure_groups(groups, start, settings, seconds, guests)
     finally:
         registration.end()
 
@@ -183,7 +186,9 @@ def _check_time(seconds: float | None) -> None:
         raise UsageError("ECOIA_DISABLED is set, so nothing would be measured: unset it")
 
 
-def _measure_groups(groups: ServiceGroups, start: StartReadings, settings: Settings, seconds: float | None) -> None:
+def _measure_groups(
+    groups: ServiceGroups, start: StartReadings, settings: Settings, seconds: float | None, guests: Path | None
+) -> None:
     def reread(number: int, frame: FrameType | None) -> None:
         groups.reload = True
 
@@ -198,6 +203,7 @@ def _measure_groups(groups: ServiceGroups, start: StartReadings, settings: Setti
                 notice=OwnNotice(start.process_cpu_ns + Descendants().total_ns),
                 settings=settings,
                 group=hardware.ControlGroup(None, None, None),  # meters of the host, whatever our own limits are
+                guests=guests,
             )
             _repeat(recorder.step, stop, seconds)
             recorder.close()

@@ -36,6 +36,7 @@ from ecoia.report.model.savings import Frontier, RunUsed, Saving, Unsupported
 from ecoia.report.model.sources import (
     CalibrationUsed,
     ContractUsed,
+    CrosscheckKept,
     DeviationInUse,
     EquivalenceUsed,
     FactorSetInUse,
@@ -70,6 +71,7 @@ __all__ = [
     "ContractUsed",
     "CoursePoint",
     "Coverage",
+    "CrosscheckKept",
     "DeclaredChange",
     "DeviationInUse",
     "EquipmentUsed",

@@ -22,6 +22,7 @@ from ecoia.report.model.savings import Frontier, RunUsed, Saving, Unsupported
 from ecoia.report.model.sources import (
     CalibrationUsed,
     ContractUsed,
+    CrosscheckKept,
     DeviationInUse,
     EquivalenceUsed,
     FactorSetInUse,
@@ -83,6 +84,7 @@ class QuarterlyReport:
     notices: tuple[str, ...] = ()  # of codes.NOTICES
     governance: tuple[Body, ...] = ()
     calibrations: tuple[CalibrationUsed, ...] = ()
+    crosschecks: tuple[CrosscheckKept, ...] = ()
     sites: tuple[SiteResult, ...] = ()
     site_figures: tuple[FigureUsed, ...] = ()
     equipment: tuple[EquipmentUsed, ...] = ()
@@ -168,10 +170,11 @@ class QuarterlyReport:
         """Write the report as indented JSON, keys sorted: equal data gives equal bytes.
 
         Marks that a reader cannot see are escaped. Intensities of a service stand beside its other fields. Where the ledger is
-        complete, nothing is said of it: such a report has the bytes that it had before gaps were told.
+        complete, nothing is said of it, nor of cross-checks where there are none: such a report has the bytes that it had before
+        these were told.
         """
         data = dataclasses.asdict(self)
-        for name in ("ledger_gaps", "ledger_shortfalls", "incomplete_because"):
+        for name in ("ledger_gaps", "ledger_shortfalls", "incomplete_because", "crosschecks"):
             if not data[name]:
                 del data[name]
         for service in data["services"]:

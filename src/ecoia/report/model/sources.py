@@ -76,6 +76,25 @@ class CalibrationUsed:
 
 
 @dataclass(frozen=True)
+class CrosscheckKept:
+    """Records of a host held against its power at the wall over the quarter, with the series to do it again.
+
+    ``ratio`` is the geometric mean, over hours, of the wall's energy over what is recorded of it.
+    """
+
+    instance: str
+    hours: int
+    missing_hours: int
+    ratio: float
+    gsd: float
+    low_hours: int
+    high_hours: int
+    series: str
+    sha256: str
+    compared_on: str
+
+
+@dataclass(frozen=True)
 class DeviationInUse:
     """The geometric standard deviation of a source of error, and its default."""
 
