@@ -155,7 +155,6 @@ def sharing_error(component: str, name: str) -> str:
     return "attribution-gpu-fitted" if _FITTED in told else "attribution-gpu"
 
 
-AT_WALL = frozenset({"wattmeter", *_SERVER_SHARE_CLASSES.values()})
 AT_WALL = frozenset({"wattmeter", "guest-share-wall", "host-model", *_SERVER_SHARE_CLASSES.values()})
 """Classes of error of methods that give energy at the wall, so that no wall factor applies to it."""
 

@@ -35,6 +35,7 @@ from ecoia.cli import (
     import_history,
     init,
     journal,
+    llm,
     metrics,
     project,
     publish,
@@ -93,6 +94,7 @@ app.command("compare", rich_help_panel=MEASURE)(compare.compare)
 app.command("frontier", rich_help_panel=MEASURE)(frontier.frontier)
 app.command("declare", rich_help_panel=MEASURE)(declare.declare)
 app.command("import", rich_help_panel=MEASURE)(import_history.import_history)
+app.add_typer(llm.group, name="llm", rich_help_panel=MEASURE)
 app.command("metrics", rich_help_panel=MEASURE)(metrics.metrics)
 app.command("report", rich_help_panel=REPORT)(report.report)
 app.command("dashboard", rich_help_panel=REPORT)(dashboard.dashboard)
