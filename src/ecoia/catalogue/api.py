@@ -21,8 +21,8 @@ from ecoia.catalogue.electricity import CONTRACTS_FILE, FACTORS_FILE, Contract, 
 from ecoia.catalogue.equipment import EQUIPMENT_FILE, Equipment, EquipmentFile
 from ecoia.catalogue.equivalences import EQUIVALENCES, EQUIVALENCES_FILE, EquivalencesFile
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, QUESTIONS, THEMES, Answer, EvaluationsFile
-from ecoia.catalogue.hosted_factors import HOSTED_FACTORS_FILE, HostedFactor, HostedFactorsFile
 from ecoia.catalogue.host_models import HOST_MODELS_FILE, HostModelEntry, HostModelsFile
+from ecoia.catalogue.hosted_factors import HOSTED_FACTORS_FILE, HostedFactor, HostedFactorsFile
 from ecoia.catalogue.loading import FILES, Catalogue, factors_chosen, load
 from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes
@@ -90,10 +90,10 @@ __all__ = [
     "EvaluationsFile",
     "FactorsFile",
     "GovernanceBody",
-    "HostedFactor",
-    "HostedFactorsFile",
     "HostModelEntry",
     "HostModelsFile",
+    "HostedFactor",
+    "HostedFactorsFile",
     "KeptCrosscheck",
     "MethodFile",
     "Organisation",

@@ -20,8 +20,8 @@ from ecoia.catalogue.equivalences import EQUIVALENCES_FILE, EquivalencesFile
 from ecoia.catalogue.error_widths import GSD
 from ecoia.catalogue.evaluations import EVALUATIONS_FILE, Answer, EvaluationsFile
 from ecoia.catalogue.fields import Model
-from ecoia.catalogue.hosted_factors import HOSTED_FACTORS_FILE, HostedFactor, HostedFactorsFile
 from ecoia.catalogue.host_models import HOST_MODELS_FILE, HostModelEntry, HostModelsFile, widest_gsd
+from ecoia.catalogue.hosted_factors import HOSTED_FACTORS_FILE, HostedFactor, HostedFactorsFile
 from ecoia.catalogue.method import METHOD_FILE, MethodFile
 from ecoia.catalogue.outcomes import OUTCOMES_FILE, Outcomes, read_outcomes
 from ecoia.catalogue.problems import Problem

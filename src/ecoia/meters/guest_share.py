@@ -9,10 +9,10 @@ import os
 from collections import Counter
 
 from ecoia import losses
+from ecoia.light import NamedTuple
 from ecoia.light.json import read_json_file
 from ecoia.meters.meter import Absence, Meter
 from ecoia.methods import GUEST_SHARE, GUEST_SHARE_AT_WALL, Method
-from ecoia.light import NamedTuple
 
 FILE = "ecoia.json"
 

@@ -13,14 +13,14 @@ import os
 import time
 
 from ecoia.errors import EcoiaError, JournalError
-from ecoia.light.json import read_json_file
 from ecoia.keeping.file_system import sync
+from ecoia.light import TYPE_CHECKING, Any, NamedTuple
+from ecoia.light.json import read_json_file
 from ecoia.meters import hardware
 from ecoia.meters.meter import GROUP, HOST, Absence, Meter
 from ecoia.meters.processor import is_guest
 from ecoia.methods import HOST_MODEL
 from ecoia.semconv import HOST_MODEL_FILE
-from ecoia.light import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
