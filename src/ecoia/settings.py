@@ -178,6 +178,14 @@ def _id(value: Any) -> str:
     return str(value)
 
 
+def _type_name(value: Any) -> str:
+    name = str(value)
+    legal = name.isascii() and name.replace(".", "").replace("_", "").replace("-", "").isalnum()
+    if isinstance(value, bool) or not legal or len(name) > 63:
+        raise ValueError("write it as the provider does, in letters, digits, '.', '_' and '-' (63 at most), e.g. m5.large")
+    return name
+
+
 def _yes_or_no(value: Any) -> bool:
     answer = value if isinstance(value, bool) else {**_YES, **_NO}.get(str(value).lower())
     if answer is None:
@@ -262,6 +270,7 @@ SETTINGS = (
     Setting("timestamp_authority", _address, _always(None), "address that timestamps publications (RFC 3161); none: nobody does"),
     Setting("wattmeter", _path, _always(None), "file of a wattmeter at this machine's plug; measures in place of all else"),
     Setting("guest_energy", _path, _always(None), "folder in which this virtual machine's host hands it its energy"),
+    Setting("instance_type", _type_name, _always(None), "type of this virtual machine, as its provider names it"),
     Setting("vcpu_threads", _threads, _always(1), "hardware threads of a vCPU of this virtual machine: 1, or 2 for a whole core"),
     Setting("scope", _one_of("process", "host"), _always("process"), "what is claimed: this process's share, or the whole host"),
     Setting("reserved_share", _share, _always(0.0), "share of the host reserved for this process (its idle energy)"),

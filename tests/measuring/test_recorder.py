@@ -314,6 +314,17 @@ def test_a_window_with_stolen_time_says_so(
     assert [dict(record.lost) for record in recorded(tmp_path) if record.lost] == [{"cpu-steal": 1}]
 
 
+@pytest.mark.parametrize(("given", "kept"), [({"instance_type": "m5.large"}, "m5.large"), ({}, None)])
+def test_records_keep_the_type_of_the_machine_where_it_is_named(
+    recorder: Callable[..., Recorder], host: Host, tmp_path: Path, given: dict[str, str], kept: str | None
+) -> None:
+    subject = MemorySubject()
+    subject.losses.update(["invalid-units"])
+    recorder(subject, [], home=str(tmp_path), **given).close()
+    (record,) = recorded(tmp_path)
+    assert record.context.get("instance_type") == kept
+
+
 def test_nothing_done_writes_nothing(recorder: Callable[..., Recorder], host: Host, tmp_path: Path) -> None:
     recording = recorder(MemorySubject(), [], home=str(tmp_path))
     recording.close()

@@ -87,7 +87,9 @@ class Recorder:
         self._sharing = SpanSharing(self._wall_ns, self._allocator.cpus)
         self._settings = settings
         self._weights: TokenSharing | None = None  # until a span tells any
-        self._builder = RecordBuilder(settings, meters, pid=pid, context=hardware.context(group=group))
+        self._builder = RecordBuilder(
+            settings, meters, pid=pid, context=hardware.context(group=group, instance_type=settings.instance_type)
+        )
         self._writer = writer or RecordWriter(settings, complain, notice)
         self._flush_ns = round(settings.flush_seconds * 1e9)
         self._sampling_ns = round(min([READING_SECONDS, *(meter.reading_seconds for meter in meters)]) * 1e9)

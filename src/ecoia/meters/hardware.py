@@ -313,13 +313,14 @@ def _system() -> str:
     return platform.system()
 
 
-def context(root: str | Path = ROOT, group: ControlGroup | None = None) -> dict[str, object]:
+def context(root: str | Path = ROOT, group: ControlGroup | None = None, *, instance_type: str | None = None) -> dict[str, object]:
     """Return hardware and software facts for a record: no path, no argument, no user.
 
     Args:
         root: Folder that holds ``/proc`` and ``/sys``.
         group: The control group that did the work; None: the group of this process. ``cpu_count`` and ``memory_bytes`` are what
             it may use.
+        instance_type: Type of the virtual machine, as the settings name it; None: not named.
     """
     group = group or control_group(root)
     return {
@@ -332,4 +333,5 @@ def context(root: str | Path = ROOT, group: ControlGroup | None = None) -> dict[
         "python": sys.version.split()[0],
         "ecoia": VERSION,
         "codecarbon": CODECARBON_RELEASE,
+        **({"instance_type": instance_type} if instance_type else {}),
     }
