@@ -54,7 +54,7 @@ def is_slug(text: object) -> bool:
 IDLE_FILE = "idle.json"
 """Name of the file in the journal's home that keeps what the machine draws at rest (``ecoia baseline``)."""
 KAPPA_FILE = "token_fit.json"
-"""Name of the file in the journal's home that keeps what tokens cost on this server (``ecoia fit-tokens``)."""
+"""Name of the file in the journal's home that keeps what tokens cost on this server (``ecoia llm fit``)."""
 
 HOST_MODEL_FILE = "host-model.json"
 """Name of the file in the journal's home that keeps what its host draws by its load (``ecoia calibrate --use``)."""

@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_used_says_where(tmp_path: Path, text: str, reason
 def test_a_fit_is_kept_with_its_quality_and_used_unless_the_setting_says_otherwise(tmp_path: Path) -> None:
     file, home = tmp_path / "windows.csv", tmp_path / "home"
     file.write_text(text_of(made(noise=0.0)), encoding="utf-8")
-    result = ecoia("fit-tokens", file, "--home", home)
+    result = ecoia("llm", "fit", file, "--home", home)
     assert result.exit_code == 0, result.stderr
     assert "kappa 76.2" in result.stdout
     kept = json.loads((home / KAPPA_FILE).read_text(encoding="utf-8"))
@@ -109,7 +109,7 @@ def test_a_damaged_fit_is_left_aside(tmp_path: Path, text: str) -> None:
 def test_a_refused_fit_leaves_nothing(tmp_path: Path) -> None:
     file = tmp_path / "windows.csv"
     file.write_text(text_of(made(20)), encoding="utf-8")
-    result = ecoia("fit-tokens", file, "--home", tmp_path / "home")
+    result = ecoia("llm", "fit", file, "--home", tmp_path / "home")
     assert result.exit_code != 0
     assert "20 windows: give 30 or more" in result.stderr
     assert not (tmp_path / "home" / KAPPA_FILE).exists()

@@ -30,7 +30,6 @@ from ecoia.cli import (
     evaluate,
     export,
     factors,
-    fit_tokens,
     frontier,
     import_history,
     init,
@@ -114,7 +113,6 @@ app.command("workbook", rich_help_panel=REPORT)(workbook.workbook)
 app.command("evaluate", rich_help_panel=REPORT)(evaluate.evaluate)
 app.command("doctor", rich_help_panel=SET_UP)(doctor.doctor)
 app.command("baseline", rich_help_panel=SET_UP)(baseline.baseline)
-app.command("fit-tokens", rich_help_panel=SET_UP)(fit_tokens.fit_tokens)
 app.command("calibrate", rich_help_panel=SET_UP)(calibrate.calibrate)
 app.command("config", rich_help_panel=SET_UP)(config.config)
 app.command("init", rich_help_panel=SET_UP)(init.init)

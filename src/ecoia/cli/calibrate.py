@@ -46,7 +46,7 @@ def calibrate(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Find what this host draws at the wall by its load, from a series of a BMC, PDU or wattmeter.
+    """Fit this host's power at the wall to its load, from a meter's series.
 
     First record the load beside the series for some hours of rest and work. Then fit: the model goes into host-models.yaml of the
     catalogue. Then, on each host of this kind and in guests on them, use it.

@@ -46,7 +46,7 @@ def crosscheck(
     ] = False,
     home: Home = None,
 ) -> None:
-    """Compare this host's records with its power at the wall, hour by hour.
+    """Compare each hour's records with the power at the wall.
 
     The wall over what the meters gave: three hours in a row below 0.9 are an error, because more is recorded than was used, and
     the exit code is 1. Above 2.5, much of the host is not metered. Proposes a wall factor for calibration.yaml; applies none.

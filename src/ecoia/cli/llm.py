@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ecoia.cli.common import Commands, Home, load_settings, open_journal, say, tell_lines_not_read
+from ecoia.cli.llm_fit import fit
 from ecoia.errors import UsageError
 from ecoia.keeping.journal import Scan
 from ecoia.periods import half_hour_start
@@ -34,10 +35,13 @@ _MOST_MODELS_TOLD = 20
 
 @group.callback()
 def llm() -> None:
-    """Take in calls to language models that are traced already.
+    """Count traced calls to language models; fit what tokens cost.
 
     [dim]$ ecoia llm import --experiment assistant --service assistant[/dim]
     """
+
+
+group.command("fit")(fit)
 
 
 @group.command("import")

@@ -72,7 +72,7 @@ class TokenSharing:
 
     @classmethod
     def of(cls, settings: Settings) -> TokenSharing:
-        """Share with the kappa of the setting; else with the one that ``ecoia fit-tokens`` stored in the home, if it did.
+        """Share with the kappa of the setting; else with the one that ``ecoia llm fit`` stored in the home, if it did.
 
         Args:
             settings: ``home`` and ``token_kappa``.

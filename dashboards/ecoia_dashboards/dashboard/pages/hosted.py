@@ -165,12 +165,10 @@ def _uses(content: Hosted, reading: Reading, language: Language) -> Table:
     lines: tuple[tuple[Cell, ...], ...] = tuple(
         (
             _where(each, reading, language),
-            each.model,
-            each.provider,
+            language.t("%(provider)s, %(model)s", provider=each.provider, model=each.model),
             _requests(each, language),
             each.tokens_in,
             each.tokens_out,
-            each.rows,
             each.co2e if each.standing == ESTIMATED else None,
             each.energy if each.standing == ESTIMATED else None,
             each.water if each.standing == ESTIMATED else None,
@@ -180,20 +178,18 @@ def _uses(content: Hosted, reading: Reading, language: Language) -> Table:
         )
         for each in uses
     )
-    whole = [sum(getattr(each, name) for each in uses) for name in ("requests", "tokens_in", "tokens_out", "rows")]
-    foot = ((language.t("Ensemble"), "", "", *whole, content.co2e, _sum(uses, "energy"), _sum(uses, "water"), None, None, ""),)
+    whole = [sum(getattr(each, name) for each in uses) for name in ("requests", "tokens_in", "tokens_out")]
+    foot = ((language.t("Ensemble"), "", *whole, content.co2e, _sum(uses, "energy"), _sum(uses, "water"), None, None, ""),)
     headings = (
         Heading(language.t("Service")),
         Heading(language.t("Modèle")),
-        Heading(language.t("Fournisseur"), TEXT, less_important=True),
-        Heading(language.t("Appels dénombrés"), FIGURE),
+        Heading(language.t("Appels dénombrés"), FIGURE, less_important=True),
         Heading(language.t("Jetons reçus"), FIGURE, less_important=True),
         Heading(language.t("Jetons produits"), FIGURE),
-        Heading(language.t("Lignes des relevés"), FIGURE, less_important=True),
         Heading(language.t("CO₂e estimé"), FIGURE),
         Heading(language.t("Énergie chez le fournisseur"), FIGURE, less_important=True),
         Heading(language.t("Eau"), FIGURE, less_important=True),
-        Heading(language.t("CO₂e si les jetons reçus comptaient, au plus"), FIGURE, less_important=True),
+        Heading(language.t("× si les jetons reçus comptaient, au plus"), FIGURE, less_important=True),
         Heading(language.t("CO₂e par unité rendue"), FIGURE, less_important=True),
         Heading(language.t("Ce qu’il en est fait"), TEXT, less_important=True),
     )
@@ -212,15 +208,18 @@ def _requests(it: HostedUse, language: Language) -> Cell:
 
 
 def _sum(uses: Sequence[HostedUse], name: str) -> Quantity | None:
-    """Add up energy or water of the estimated uses; the ends of their ranges add up, as they share EcoLogits' hypotheses."""
+    """Add up energy or water of the estimated uses; the ends of their ranges add up, as they share EcoLogits' hypotheses.
+
+    There is no range where one of them is a point: how sure a point is, nobody knows.
+    """
     parts: list[Quantity] = [getattr(each, name) for each in uses if each.standing == ESTIMATED]
     if not parts:
         return None
-    value, low, high = (
-        math.fsum(each.value or 0.0 if (end := getattr(each, bound)) is None else end for each in parts)
-        for bound in ("value", "low", "high")
-    )
-    return Quantity(value, parts[0].unit, low, high) if low < high else Quantity(value, parts[0].unit)
+    value = math.fsum(each.value or 0.0 for each in parts)
+    lows, highs = ([end for each in parts if (end := getattr(each, bound)) is not None] for bound in ("low", "high"))
+    if len(lows) < len(parts) or len(highs) < len(parts):
+        return Quantity(value, parts[0].unit)
+    return Quantity(value, parts[0].unit, math.fsum(lows), math.fsum(highs))
 
 
 def _per_unit(it: HostedUse, content: Hosted) -> Quantity | None:
@@ -293,7 +292,7 @@ def _hypotheses(content: Hosted, language: Language) -> Table:
         Heading(language.t("Modèle")),
         Heading(language.t("Paramètres (milliards)")),
         Heading(language.t("Architecture"), TEXT, less_important=True),
-        Heading(language.t("Zone supposée")),
+        Heading(language.t("Zone supposée"), TEXT, less_important=True),
         Heading(language.t("PUE, WUE supposés"), TEXT, less_important=True),
         Heading(language.t("CO₂e par million de jetons produits"), FIGURE),
         Heading(language.t("CO₂e par appel"), FIGURE),

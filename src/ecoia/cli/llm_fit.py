@@ -1,4 +1,4 @@
-"""``ecoia fit-tokens``: fit what the tokens of a language model cost on its own server."""
+"""``ecoia llm fit``: fit what the tokens of a language model cost on its own server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from ecoia.cli.common import Home, load_settings, say
 
 
-def fit_tokens(
+def fit(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Windows of the server, as CSV.")],
     home: Home = None,
 ) -> None:
@@ -19,7 +19,7 @@ def fit_tokens(
     FILE has the columns seconds, joules, tokens_read, tokens_out and in_flight, one window a line, at several loads. Windows
     that are too few or too alike are refused, and nothing is stored.
 
-    [dim]$ ecoia fit-tokens windows.csv[/dim]
+    [dim]$ ecoia llm fit windows.csv[/dim]
     """
     from ecoia.evaluating import token_fit
 
