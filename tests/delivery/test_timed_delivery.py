@@ -105,8 +105,8 @@ def test_what_time_is_too_short_for_is_sent_by_the_next_delivery(
     monkeypatch.setattr("ecoia.delivery.sender._DAYS_AT_ONCE", 1)
     numbers = []
     for days in (2, 1, 9):  # how many there is time for
-        # Looked at for the lock, at the start, twice for what is left of the time, before each day.
-        seconds = chain(repeat(time.monotonic(), 4 + days), repeat(1e12))
+        # Looked at at the start, twice for what is left of the time, before each day.
+        seconds = chain(repeat(time.monotonic(), 3 + days), repeat(1e12))
         with monkeypatch.context() as patch:
             patch.setattr("ecoia.delivery.sender.time", SimpleNamespace(monotonic=lambda seconds=seconds: next(seconds)))
             result = deliver(journal, configured(), by_hand=False)
@@ -131,12 +131,12 @@ def test_no_server_holds_a_report_longer_than_its_time(journal: Journal, kind: s
     with bad_servers(kind) as uris:
         done = subprocess.run(
             [sys.executable, "-m", "ecoia", "report", "--from", "ledger"],
-            env={**os.environ, "ECOIA_HOME": str(journal.home), "MLFLOW_TRACKING_URI": uris[kind], "ECOIA_DELIVERY_SECONDS": "2"},
+            env={**os.environ, "ECOIA_HOME": str(journal.home), "MLFLOW_TRACKING_URI": uris[kind], "ECOIA_DELIVERY_SECONDS": "6"},
             capture_output=True, text=True, timeout=100, check=False,
-        )  # fmt: skip
+        )  # fmt: skip  # a busy machine takes seconds to load MLflow
     assert done.returncode == 1
     told = {"drip": "its last answer began with 200 OK", "silent": "it has not answered"}[kind]
-    assert f"MLflow at '{uris[kind]}' was given up after 2 s (setting 'delivery_seconds'): {told}" in done.stderr
+    assert f"MLflow at '{uris[kind]}' was given up after 6 s (setting 'delivery_seconds'): {told}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
