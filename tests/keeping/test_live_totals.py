@@ -302,7 +302,7 @@ def test_a_record_whose_losses_are_no_counts_is_corrupt_and_stops_no_reading(jou
 def test_a_damaged_database_is_rebuilt(journal: Journal, home: Path, damage: bytes) -> None:
     write(journal, [training()])
     before = LiveTotals(home).look()
-    (home / "live-3.sqlite").write_bytes(damage)
+    (home / "live-5.sqlite").write_bytes(damage)
     assert LiveTotals(home).look() == before
 
 
@@ -311,7 +311,7 @@ def test_while_another_process_reads_on_its_starting_totals_are_returned(journal
     looker = LiveTotals(home)
     before = looker.look()
     write(journal, [training(at=10)])
-    with sqlite3.connect(home / "live-3.sqlite", isolation_level=None) as other:
+    with sqlite3.connect(home / "live-5.sqlite", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         assert looker.look().values == before.values
         other.execute("ROLLBACK")
@@ -330,9 +330,9 @@ while True:
 
 def _offsets(home: Path) -> int:
     """Return how many bytes of the journal were read."""
-    if not (home / "live-3.sqlite").exists():
+    if not (home / "live-5.sqlite").exists():
         return 0
-    with contextlib.closing(sqlite3.connect(home / "live-3.sqlite")) as database, contextlib.suppress(sqlite3.OperationalError):
+    with contextlib.closing(sqlite3.connect(home / "live-5.sqlite")) as database, contextlib.suppress(sqlite3.OperationalError):
         return int(database.execute("SELECT sum(offset) FROM files").fetchone()[0] or 0)
     return 0
 
@@ -392,7 +392,7 @@ def test_only_days_that_are_gone_are_forgotten(journal: Journal, home: Path) -> 
     LiveTotals(home).look()
     shutil.rmtree(home / "journal" / "2026-09-24")
     LiveTotals(home).look()
-    with sqlite3.connect(home / "live-3.sqlite") as database:
+    with sqlite3.connect(home / "live-5.sqlite") as database:
         days: Counter[str] = Counter(day for (day,) in database.execute("SELECT day FROM seen"))
     database.close()
     assert days == {utc_day(training(at=86_400).start_utc_ns): 1}

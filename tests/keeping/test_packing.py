@@ -244,7 +244,7 @@ def test_live_totals_and_deliveries_do_not_notice(home: Path) -> None:
     assert pack(journal) == 1
     assert LiveTotals(home).look().values == looked
     assert not backlog.read(journal_sizes(journal)), "nothing grew"
-    (home / "live-3.sqlite").unlink()
+    (home / "live-5.sqlite").unlink()
     assert LiveTotals(home).look().values == looked, "made again from the packed file"
     assert day_sizes(path.parent) == {path.name: text_size(path)}
 
