@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ecoia.impact.ledger_gaps import LedgerShortfall, known_microjoules
 from ecoia.periods import Quarter
 from ecoia.report import FactorUsed, PhaseDays, Quantity
@@ -40,15 +42,18 @@ class Summary(Phrases):
             )
         return self.language.t("Processeurs, cartes graphiques et mémoire ; hors alimentation, ventilation, disques et réseau.")
 
-    @property
-    def sharing_hosts(self) -> str:
-        """Name the services that got a share of a host's energy: neighbours that nobody measures are not in their intervals."""
+    def sharing_hosts(self, may_see: Callable[[str], bool] | None = None) -> str:
+        """Name the services that got a share of a host's energy: neighbours that nobody measures are not in their intervals.
+
+        Args:
+            may_see: Whether the reader may see a service; None: every one.
+        """
         found = {
             result.service
             for result in self.report.results
             if any(each.component != "gpu" and each.status in (MEASURED, ESTIMATED) for each in result.measure.methods)
         }
-        return self.listed_services(sorted(found))
+        return self.listed_services(sorted(each for each in found if may_see is None or may_see(each)))
 
     @property
     def boundary_said(self) -> str:

@@ -77,7 +77,7 @@ def show(content: Method, reading: Reading, language: Language) -> Shown:
         _lead(content, report, language),
         figures={} if chart is None else {"sensitivity": Figure(chart, subtitle)},
         tables={each.id: each for each in method_tables(words) if each.lines},
-        values={"content": content, "report": report, "words": words, "quarter": quarter},
+        values={"content": content, "report": report, "words": words, "quarter": quarter, "may_see": reading.may_see},
     )
 
 
