@@ -17,6 +17,7 @@ from ecoia.report import QuarterlyReport
 from ecoia_dashboards.dashboard.drawings import draw, patterns, standalone
 from ecoia_dashboards.dashboard.drawings.files import SHEET
 from ecoia_dashboards.figures import Chart, charts
+from ecoia_dashboards.figures.change import causes
 from ecoia_dashboards.figures.roles import ROLES, bar_style, line_style, point_style
 from ecoia_dashboards.language import Language
 from ecoia_dashboards.svg import UnknownTraceError
@@ -169,8 +170,14 @@ def test_a_missing_value_interrupts_a_line_and_its_band() -> None:
     assert sum("point" in each.attrib["class"].split() for each in drawing.iter("path")) == 2
 
 
-def test_a_cut_axis_is_drawn_as_cut_and_says_so(drawn_charts: list[Chart]) -> None:
-    cut = [each for each in drawn_charts if each.id == "change" and each.figure.layout.xaxis.range[0] > 0]
+def test_a_cut_axis_is_drawn_as_cut_and_says_so(large: QuarterlyReport) -> None:
+    drawn = [
+        causes((each.reference, large.quarter), each.total.explained, each.total.relative, language, simulated=each.simulated)
+        for each in large.changes
+        if each.total is not None
+        for language in (FRENCH, ENGLISH)
+    ]
+    cut = [each for each in drawn if each is not None and each.figure.layout.xaxis.range[0] > 0]
     assert cut
     for chart in cut:
         text = draw(chart.figure, name="", description="")
