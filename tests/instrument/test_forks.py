@@ -114,7 +114,7 @@ def test_a_forked_child_starts_without_what_its_parent_has_still_to_record(engin
         span.units(-1)
         span.tokens("provider", "model", 3, 4)
     assert list(engine.lost) == ["invalid-units"]
-    assert [event[2] for event in engine.events] == [("provider", "model", 3, 4)]
+    assert [event[2] for event in engine.events] == [("provider", "model", 3, 4, None, None, None)]
 
 
 def test_a_fork_waits_for_another_threads_first_span(engine: QuietEngine, monkeypatch: pytest.MonkeyPatch) -> None:
