@@ -94,6 +94,7 @@ IN_NO_TABLE = {"commitments", "governance", "start_utc", "end_utc"}
 
 # Numbers that have no unit of their own: ratios of dispersion, figures of quality.
 WITHOUT_UNIT = {
+    ("tokens", "input_factor"),
     ("quality", "value"),
     ("run_quality", "value"),
     ("frontiers", "value"),

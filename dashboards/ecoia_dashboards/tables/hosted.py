@@ -64,17 +64,61 @@ def model_hypotheses(report: QuarterlyReport) -> Table:
             "central_kg_per_million", N_("Jetons produits, hypothèse centrale"), lambda it: it.central_kg, NUMBER, _PER_MILLION
         ),
         Column("high_kg_per_million", N_("Jetons produits, hypothèse haute"), lambda it: it.high_kg, NUMBER, _PER_MILLION),
-        Column("low_g_per_request", N_("Par appel, hypothèse basse"), lambda it: 1000 * it.request_low_kg, NUMBER, "gCO2e"),
+        Column("request_low_kg", N_("Par appel, hypothèse basse"), lambda it: it.request_low_kg, NUMBER, "kgCO2e"),
+        Column("request_central_kg", N_("Par appel, hypothèse centrale"), lambda it: it.request_central_kg, NUMBER, "kgCO2e"),
+        Column("request_high_kg", N_("Par appel, hypothèse haute"), lambda it: it.request_high_kg, NUMBER, "kgCO2e"),
+        Column("making_kg_per_million", N_("Jetons produits, dont fabrication"), lambda it: it.making_kg, NUMBER, _PER_MILLION),
+        Column("request_making_kg", N_("Par appel, dont fabrication"), lambda it: it.request_making_kg, NUMBER, "kgCO2e"),
         Column(
-            "central_g_per_request", N_("Par appel, hypothèse centrale"), lambda it: 1000 * it.request_central_kg, NUMBER, "gCO2e"
+            "low_kwh_per_million", N_("Énergie des jetons produits, hypothèse basse"), lambda it: it.low_kwh, NUMBER, "kWh/10⁶"
         ),
-        Column("high_g_per_request", N_("Par appel, hypothèse haute"), lambda it: 1000 * it.request_high_kg, NUMBER, "gCO2e"),
+        Column(
+            "high_kwh_per_million", N_("Énergie des jetons produits, hypothèse haute"), lambda it: it.high_kwh, NUMBER, "kWh/10⁶"
+        ),
+        Column("request_low_kwh", N_("Énergie d’un appel, hypothèse basse"), lambda it: it.request_low_kwh, NUMBER, "kWh"),
+        Column("request_high_kwh", N_("Énergie d’un appel, hypothèse haute"), lambda it: it.request_high_kwh, NUMBER, "kWh"),
+        Column(
+            "low_litres_per_million", N_("Eau des jetons produits, hypothèse basse"), lambda it: it.low_litres, NUMBER, "L/10⁶"
+        ),
+        Column(
+            "high_litres_per_million", N_("Eau des jetons produits, hypothèse haute"), lambda it: it.high_litres, NUMBER, "L/10⁶"
+        ),
+        Column("request_low_litres", N_("Eau d’un appel, hypothèse basse"), lambda it: it.request_low_litres, NUMBER, "L"),
+        Column("request_high_litres", N_("Eau d’un appel, hypothèse haute"), lambda it: it.request_high_litres, NUMBER, "L"),
+        Column(
+            "input_low_kg_per_million",
+            N_("Jetons reçus, selon la source, hypothèse basse"),
+            lambda it: it.input_low_kg,
+            NUMBER,
+            _PER_MILLION,
+        ),
         Column(
             "input_central_kg_per_million",
             N_("Jetons reçus, selon la source"),
             lambda it: it.input_central_kg,
             NUMBER,
             _PER_MILLION,
+        ),
+        Column(
+            "input_high_kg_per_million",
+            N_("Jetons reçus, selon la source, hypothèse haute"),
+            lambda it: it.input_high_kg,
+            NUMBER,
+            _PER_MILLION,
+        ),
+        Column(
+            "input_low_litres_per_million",
+            N_("Eau des jetons reçus, selon la source, hypothèse basse"),
+            lambda it: it.input_low_litres,
+            NUMBER,
+            "L/10⁶",
+        ),
+        Column(
+            "input_high_litres_per_million",
+            N_("Eau des jetons reçus, selon la source, hypothèse haute"),
+            lambda it: it.input_high_litres,
+            NUMBER,
+            "L/10⁶",
         ),
         Column("source", N_("Source, à la place d’EcoLogits"), lambda it: it.source),
         Column("dated", N_("Date de la source"), lambda it: it.dated),
