@@ -33,6 +33,8 @@ JSON_DEPTH = 32
 """A record has 3 levels, and the figures of a report 12."""
 JSON_DIGITS = 30
 """Characters of a whole number: one quarter of a large organisation is 10^17 microjoules."""
+TOLD_CALLS_BYTES = 256 * MIB
+"""What was imported of traced calls: some 30 bytes a trace of a day, so eight million a day."""
 LINE_BYTES = 16 * MIB
 """One record or row. A row names its records: 1,000 processes that write one every ten seconds give 7 MB in a half-hour."""
 

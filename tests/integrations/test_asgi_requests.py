@@ -242,6 +242,10 @@ def test_a_request_that_passes_two_middlewares_of_one_service_is_one_request(
     app.mount("/left", mounted)
     app.add_middleware(ImpactMiddleware, service="cv", units=1, routes={"/left/*": None})
 
+    plain = FastAPI()
+    plain.add_api_route("/", answer_api)
+    asyncio.run(ask(plain, "/"))  # the first request of a process loads some milliseconds of FastAPI
+
     async def main() -> None:
         for path in ("/mounted/items/1", "/mounted/items/2", "/other/items/3", "/left/items/4"):
             assert (await ask(app, path))[0]["status"] == 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from ecoia.impact.hosted_estimates import Hypotheses
 from ecoia.report import QuarterlyReport, TokensUsed
 from ecoia_dashboards import wording
@@ -9,6 +11,31 @@ from ecoia_dashboards.tables.base import CODES, FLAG, INTEGER, NUMBER, Column, T
 from ecoia_dashboards.wording import N_
 
 _PER_MILLION = "kgCO2e/10⁶"
+
+_AMOUNTS = (
+    ("low_kg_per_million", N_("Jetons produits, hypothèse basse"), "low_kg", _PER_MILLION),
+    ("central_kg_per_million", N_("Jetons produits, hypothèse centrale"), "central_kg", _PER_MILLION),
+    ("high_kg_per_million", N_("Jetons produits, hypothèse haute"), "high_kg", _PER_MILLION),
+    ("request_low_kg", N_("Par appel, hypothèse basse"), "request_low_kg", "kgCO2e"),
+    ("request_central_kg", N_("Par appel, hypothèse centrale"), "request_central_kg", "kgCO2e"),
+    ("request_high_kg", N_("Par appel, hypothèse haute"), "request_high_kg", "kgCO2e"),
+    ("making_kg_per_million", N_("Jetons produits, dont fabrication"), "making_kg", _PER_MILLION),
+    ("request_making_kg", N_("Par appel, dont fabrication"), "request_making_kg", "kgCO2e"),
+    ("low_kwh_per_million", N_("Énergie des jetons produits, hypothèse basse"), "low_kwh", "kWh/10⁶"),
+    ("high_kwh_per_million", N_("Énergie des jetons produits, hypothèse haute"), "high_kwh", "kWh/10⁶"),
+    ("request_low_kwh", N_("Énergie d’un appel, hypothèse basse"), "request_low_kwh", "kWh"),
+    ("request_high_kwh", N_("Énergie d’un appel, hypothèse haute"), "request_high_kwh", "kWh"),
+    ("low_litres_per_million", N_("Eau des jetons produits, hypothèse basse"), "low_litres", "L/10⁶"),
+    ("high_litres_per_million", N_("Eau des jetons produits, hypothèse haute"), "high_litres", "L/10⁶"),
+    ("request_low_litres", N_("Eau d’un appel, hypothèse basse"), "request_low_litres", "L"),
+    ("request_high_litres", N_("Eau d’un appel, hypothèse haute"), "request_high_litres", "L"),
+    ("input_low_kg_per_million", N_("Jetons reçus, selon la source, hypothèse basse"), "input_low_kg", _PER_MILLION),
+    ("input_central_kg_per_million", N_("Jetons reçus, selon la source"), "input_central_kg", _PER_MILLION),
+    ("input_high_kg_per_million", N_("Jetons reçus, selon la source, hypothèse haute"), "input_high_kg", _PER_MILLION),
+    ("input_low_litres_per_million", N_("Eau des jetons reçus, selon la source, hypothèse basse"), "input_low_litres", "L/10⁶"),
+    ("input_high_litres_per_million", N_("Eau des jetons reçus, selon la source, hypothèse haute"), "input_high_litres", "L/10⁶"),
+)
+"""What an estimate rests on: id and title of the column, the field of ``Hypotheses``, its unit."""
 
 
 def tokens(report: QuarterlyReport) -> Table:
@@ -59,67 +86,7 @@ def model_hypotheses(report: QuarterlyReport) -> Table:
         Column("total_parameters", N_("Paramètres (milliards)"), lambda it: it.total_parameters),
         Column("active_parameters", N_("dont actifs"), lambda it: it.active_parameters),
         Column("architecture_published", N_("Architecture publiée"), lambda it: it.architecture_published, FLAG),
-        Column("low_kg_per_million", N_("Jetons produits, hypothèse basse"), lambda it: it.low_kg, NUMBER, _PER_MILLION),
-        Column(
-            "central_kg_per_million", N_("Jetons produits, hypothèse centrale"), lambda it: it.central_kg, NUMBER, _PER_MILLION
-        ),
-        Column("high_kg_per_million", N_("Jetons produits, hypothèse haute"), lambda it: it.high_kg, NUMBER, _PER_MILLION),
-        Column("request_low_kg", N_("Par appel, hypothèse basse"), lambda it: it.request_low_kg, NUMBER, "kgCO2e"),
-        Column("request_central_kg", N_("Par appel, hypothèse centrale"), lambda it: it.request_central_kg, NUMBER, "kgCO2e"),
-        Column("request_high_kg", N_("Par appel, hypothèse haute"), lambda it: it.request_high_kg, NUMBER, "kgCO2e"),
-        Column("making_kg_per_million", N_("Jetons produits, dont fabrication"), lambda it: it.making_kg, NUMBER, _PER_MILLION),
-        Column("request_making_kg", N_("Par appel, dont fabrication"), lambda it: it.request_making_kg, NUMBER, "kgCO2e"),
-        Column(
-            "low_kwh_per_million", N_("Énergie des jetons produits, hypothèse basse"), lambda it: it.low_kwh, NUMBER, "kWh/10⁶"
-        ),
-        Column(
-            "high_kwh_per_million", N_("Énergie des jetons produits, hypothèse haute"), lambda it: it.high_kwh, NUMBER, "kWh/10⁶"
-        ),
-        Column("request_low_kwh", N_("Énergie d’un appel, hypothèse basse"), lambda it: it.request_low_kwh, NUMBER, "kWh"),
-        Column("request_high_kwh", N_("Énergie d’un appel, hypothèse haute"), lambda it: it.request_high_kwh, NUMBER, "kWh"),
-        Column(
-            "low_litres_per_million", N_("Eau des jetons produits, hypothèse basse"), lambda it: it.low_litres, NUMBER, "L/10⁶"
-        ),
-        Column(
-            "high_litres_per_million", N_("Eau des jetons produits, hypothèse haute"), lambda it: it.high_litres, NUMBER, "L/10⁶"
-        ),
-        Column("request_low_litres", N_("Eau d’un appel, hypothèse basse"), lambda it: it.request_low_litres, NUMBER, "L"),
-        Column("request_high_litres", N_("Eau d’un appel, hypothèse haute"), lambda it: it.request_high_litres, NUMBER, "L"),
-        Column(
-            "input_low_kg_per_million",
-            N_("Jetons reçus, selon la source, hypothèse basse"),
-            lambda it: it.input_low_kg,
-            NUMBER,
-            _PER_MILLION,
-        ),
-        Column(
-            "input_central_kg_per_million",
-            N_("Jetons reçus, selon la source"),
-            lambda it: it.input_central_kg,
-            NUMBER,
-            _PER_MILLION,
-        ),
-        Column(
-            "input_high_kg_per_million",
-            N_("Jetons reçus, selon la source, hypothèse haute"),
-            lambda it: it.input_high_kg,
-            NUMBER,
-            _PER_MILLION,
-        ),
-        Column(
-            "input_low_litres_per_million",
-            N_("Eau des jetons reçus, selon la source, hypothèse basse"),
-            lambda it: it.input_low_litres,
-            NUMBER,
-            "L/10⁶",
-        ),
-        Column(
-            "input_high_litres_per_million",
-            N_("Eau des jetons reçus, selon la source, hypothèse haute"),
-            lambda it: it.input_high_litres,
-            NUMBER,
-            "L/10⁶",
-        ),
+        *(Column(name, title, attrgetter(of), NUMBER, unit) for name, title, of, unit in _AMOUNTS),
         Column("source", N_("Source, à la place d’EcoLogits"), lambda it: it.source),
         Column("dated", N_("Date de la source"), lambda it: it.dated),
         Column("pue", N_("PUE supposé"), lambda it: it.pue),

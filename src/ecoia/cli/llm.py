@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 group = typer.Typer(cls=Commands, rich_markup_mode="rich", no_args_is_help=True)
 
 _OVERLAP_MS = 3_600_000  # a trace can reach the store an hour after its end
-_AGAIN_MS = 7 * 24 * 3_600_000  # what was taken is known for a week: a trace may be read again, and so may a file that grows
+_DAY_MS = 24 * 3_600_000
+_TRACES_KNOWN_MS = _DAY_MS + 2 * _OVERLAP_MS  # MLflow 2 gives the traces of a day more
+_SPANS_KNOWN_MS = 7 * _DAY_MS  # a file that grows is imported again within a week
 _BATCH = 5000
 _TOLD_ALREADY = "span.tokens tells of this model in the same half-hour"
 _NOT_ENDED = "the trace has not ended, and is taken when it has"
@@ -123,8 +125,9 @@ class _Work:
         *,
         ids: dict[str, int],
         until_ms: int,
+        known_ms: int,
     ) -> None:
-        """Write the records of some calls."""
+        """Write the records of some calls; their ids are known for ``known_ms`` after they ended."""
         from ecoia.keeping.told_calls import records_of
 
         new = []
@@ -137,7 +140,7 @@ class _Work:
         records = records_of(
             new, service=self.service, phase=self.phase, instance=instance, zone=self.settings.zone, told_by=source
         )
-        taken.take(self.journal, records, ids=ids, until_ms=until_ms, forget_before_ms=until_ms - _AGAIN_MS)
+        taken.take(self.journal, records, ids=ids, until_ms=until_ms, forget_before_ms=until_ms - known_ms)
 
 
 def _import_traces(name: str, work: _Work, provider_of: Callable[[str, str], str], since_ms: int | None) -> None:
@@ -158,7 +161,7 @@ def _import_traces(name: str, work: _Work, provider_of: Callable[[str, str], str
             until_ms = max([until_ms, *page.ends_ms.values()])
             work.told.left.update(page.left)
             calls = [call for call in page.calls if call.call_id.partition("/")[0] in new]
-            work.take(taken, calls, "mlflow-traces", f"mlflow-{number}", ids=new, until_ms=until_ms)
+            work.take(taken, calls, "mlflow-traces", f"mlflow-{number}", ids=new, until_ms=until_ms, known_ms=_TRACES_KNOWN_MS)
         work.told.left += Counter({_NOT_ENDED: unfinished(store, number)})
 
 
@@ -167,9 +170,9 @@ def _import_file(path: Path, taken: Intake, work: _Work, provider_of: Callable[[
 
     for batch in _batches(read_otlp(path, provider_of, work.told.left)):
         new = {call.call_id: call for call in batch if not taken.has(call.call_id)}
-        ids = {each: call.begin_ns // 1_000_000 for each, call in new.items()}
+        ids = {each: call.end_ns // 1_000_000 for each, call in new.items()}
         until_ms = max([taken.until_ms or 0, *ids.values()])
-        work.take(taken, list(new.values()), "otlp-spans", "otlp", ids=ids, until_ms=until_ms)
+        work.take(taken, list(new.values()), "otlp-spans", "otlp", ids=ids, until_ms=until_ms, known_ms=_SPANS_KNOWN_MS)
 
 
 def _batches(calls: Iterator[ToldCall]) -> Iterator[list[ToldCall]]:

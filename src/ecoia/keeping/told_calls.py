@@ -203,7 +203,7 @@ class Intake:
 
     def _read(self) -> None:
         try:
-            data = read_json(limits.read_bytes(self._file, limits.LINE_BYTES))
+            data = read_json(limits.read_bytes(self._file, limits.TOLD_CALLS_BYTES))
             self.until_ms, self._seen, self._pending = data["until_ms"], dict(data["seen"]), list(data["pending"])
         except (OSError, JsonError, KeyError, TypeError, ValueError) as error:
             raise UsageError(
